@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Atomics, the only place that names the compiler's builtins. The memory order
+ * stands in the name of the operation; the field that is operated on says who
+ * its partner is.
+ *
+ * `owner_*` are for fields that one thread writes without atomics and that
+ * walkers (statistics, audit) may read at any moment: a plain access in the
+ * product, so that `--s->countdown` stays one instruction, and a relaxed atomic
+ * under ThreadSanitizer, which would otherwise report the walkers.
+ */
+#ifndef HAKMEM_BASE_ATOMIC_H
+#define HAKMEM_BASE_ATOMIC_H
+
+#define load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define exchange_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
+#define exchange_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define fetch_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define fetch_sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
+#define fetch_or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
+/* On failure *expected holds what was found. */
+#define cas_weak_release(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 1, __ATOMIC_RELEASE, __ATOMIC_RELAXED)
+#define cas_weak_acquire(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 1, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)
+#define cas_weak_seq_cst(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)
+#define cas_strong_seq_cst(p, expected, v) \
+    __atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
+#if defined(__SANITIZE_THREAD__)
+#define HAKMEM_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define HAKMEM_TSAN 1
+#endif
+#endif
+#ifndef HAKMEM_TSAN
+#define HAKMEM_TSAN 0
+#endif
+
+#if HAKMEM_TSAN
+#define owner_load(p) load_relaxed(p)
+#define owner_store(p, v) store_relaxed((p), (v))
+#define owner_decrement(p) __extension__({                \
+        __typeof__(*(p)) decremented_ = load_relaxed(p) - 1; \
+        store_relaxed((p), decremented_);                 \
+        decremented_;                                     \
+    })
+#else
+#define owner_load(p) (*(p))
+#define owner_store(p, v) ((void)(*(p) = (v)))
+#define owner_decrement(p) (--*(p))
+#endif
+
+#endif

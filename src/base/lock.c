@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/lock.h"
+
+#include "base/atomic.h"
+#include "base/bits.h"
+
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+#include <sys/single_threaded.h>
+static inline bool lock_process_has_one_thread(void) { return __libc_single_threaded && !HAKMEM_TSAN; }
+#else
+static inline bool lock_process_has_one_thread(void) { return false; }
+#endif
+
+#ifdef HAKMEM_DEBUG
+/* Debug builds only, so that the product keeps one TLS pointer and nothing else. */
+static __thread unsigned held_ranks __attribute__((tls_model("initial-exec")));
+
+static void lock_check_order(const struct lock *lock)
+{
+    if (held_ranks >> lock->rank)
+        __builtin_trap(); /* a lock of this or a higher rank is held */
+    held_ranks |= 1u << lock->rank;
+}
+static void lock_forget(const struct lock *lock) { held_ranks &= ~(1u << lock->rank); }
+#else
+static void lock_check_order(const struct lock *lock) { (void)lock; }
+static void lock_forget(const struct lock *lock) { (void)lock; }
+#endif
+
+void lock_take(struct lock *lock)
+{
+    lock_check_order(lock);
+    bool plain = lock_process_has_one_thread();
+    if (!plain)
+        pthread_mutex_lock(&lock->mutex);
+    lock->plain = plain;
+    store_relaxed(&lock->holder, pthread_self());
+}
+
+void lock_release(struct lock *lock)
+{
+    bool plain = lock->plain;
+    store_relaxed(&lock->holder, (pthread_t)0);
+    lock_forget(lock);
+    if (!plain)
+        pthread_mutex_unlock(&lock->mutex);
+}
+
+bool lock_is_mine(const struct lock *lock)
+{
+    return load_relaxed(&lock->holder) == pthread_self();
+}
+
+void lock_fork_prepare(struct lock *const *locks, unsigned count)
+{
+    bool interrupted = false;
+    for (unsigned i = 0; i < count; i++)
+        interrupted |= lock_is_mine(locks[i]);
+    for (unsigned i = 0; i < count; i++) {
+        struct lock *lock = locks[i];
+        if (lock_is_mine(lock)) {
+            lock->fork = FORK_WAS_MINE;
+        } else if (!interrupted) {
+            lock_take(lock);
+            lock->fork = FORK_TAKEN;
+        } else if (pthread_mutex_trylock(&lock->mutex) == 0) {
+            lock->plain = false;
+            store_relaxed(&lock->holder, pthread_self());
+            lock->fork = FORK_TAKEN;
+        }
+    }
+}
+
+void lock_fork_parent(struct lock *const *locks, unsigned count)
+{
+    while (count-- > 0) {
+        struct lock *lock = locks[count];
+        bool taken = lock->fork == FORK_TAKEN;
+        /* One we could not have belongs to another thread: not a word of it is ours. */
+        if (!lock_is_mine(lock))
+            continue;
+        lock->fork = FORK_NOT_HELD;
+        if (taken)
+            lock_release(lock);
+    }
+}
+
+void lock_fork_child(struct lock *const *locks, unsigned count)
+{
+    while (count-- > 0) {
+        struct lock *lock = locks[count];
+        bool was_mine = lock->fork == FORK_WAS_MINE;
+        lock->fork = FORK_NOT_HELD;
+        if (was_mine)
+            continue;
+        pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
+        lock->mutex = fresh;
+        lock->plain = false;
+        store_relaxed(&lock->holder, (pthread_t)0);
+        lock_forget(lock);
+    }
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The three kinds of failure.
+ *
+ * HAKMEM_INVARIANT   our own broken invariant: always checked, always fatal
+ * HAKMEM_CHECK       the same, in debug builds; still type-checked in others
+ * fail_misuse        the program's mistake: fatal, names function, address, class
+ */
+#ifndef HAKMEM_OS_FAIL_H
+#define HAKMEM_OS_FAIL_H
+
+#include <stddef.h>
+
+#include "base/bits.h"
+
+#ifdef HAKMEM_DEBUG
+#define FAIL_DEBUG 1
+#else
+#define FAIL_DEBUG 0
+#endif
+
+_Noreturn COLD void fail_invariant(const char *condition, const char *file, int line);
+/*
+ * `function` is the call the program made, `what` is what is wrong with `p`;
+ * `block_size` is 0 when no class is known. One line, no allocation.
+ */
+_Noreturn COLD void fail_misuse(const char *function, const void *p, const char *what,
+                                size_t block_size);
+
+#define HAKMEM_INVARIANT(condition)                                \
+    do {                                                           \
+        if (unlikely(!(condition)))                                \
+            fail_invariant(#condition, __FILE_NAME__, __LINE__);   \
+    } while (0)
+
+#define HAKMEM_CHECK(condition)                                    \
+    do {                                                           \
+        if (FAIL_DEBUG && unlikely(!(condition)))                  \
+            fail_invariant(#condition, __FILE_NAME__, __LINE__);   \
+    } while (0)
+
+#endif

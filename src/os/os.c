@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include "os/os.h"
+
+#include <errno.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+
+static uint64_t memory_calls;       /* atomic, relaxed: a statistic */
+static bool populate_works = true;  /* atomic, relaxed: cleared once when the kernel refuses */
+static uintptr_t map_hint;          /* atomic, relaxed: where the next aligned mapping may fit */
+
+long os_fail_countdown = -1;        /* atomic, relaxed: for tests */
+
+void os_fail_after(long n)
+{
+    store_relaxed(&os_fail_countdown, n);
+}
+
+/* True when a test wants this call to fail. */
+static bool os_injected_failure(void)
+{
+    long n = load_relaxed(&os_fail_countdown);
+    if (likely(n < 0))
+        return false;
+    if (n == 0)
+        return true;
+    store_relaxed(&os_fail_countdown, n - 1);
+    return false;
+}
+
+static void os_count_call(void)
+{
+    fetch_add_relaxed(&memory_calls, 1);
+}
+
+uint64_t os_memory_calls(void)
+{
+    return load_relaxed(&memory_calls);
+}
+
+size_t os_page_size(void)
+{
+    static size_t page_size; /* atomic, relaxed: every writer stores the same value */
+    size_t size = load_relaxed(&page_size);
+    if (unlikely(size == 0)) {
+        size = getauxval(AT_PAGESZ);
+        if (size == 0)
+            size = 4 * KIB;
+        store_relaxed(&page_size, size);
+    }
+    return size;
+}
+
+static void *os_mmap(uintptr_t hint, size_t size, int protection)
+{
+    int saved = errno;
+    void *p = MAP_FAILED;
+    if (!os_injected_failure()) {
+        os_count_call();
+        p = mmap((void *)hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    }
+    errno = saved;
+    return p == MAP_FAILED ? NULL : p;
+}
+
+bool os_unmap(void *start, size_t size)
+{
+    int saved = errno;
+    os_count_call();
+    bool ok = munmap(start, size) == 0;
+    errno = saved;
+    return ok;
+}
+
+/* Map more than is asked for and cut both ends off. */
+static void *os_map_and_trim(size_t size, size_t align, int protection)
+{
+    size_t slack = align - os_page_size();
+    if (size + slack < size)
+        return NULL;
+    char *p = os_mmap(0, size + slack, protection);
+    if (p == NULL)
+        return NULL;
+    char *start = (char *)bits_round_up((uintptr_t)p, align);
+    if (start > p)
+        os_unmap(p, (size_t)(start - p));
+    if (start + size < p + size + slack)
+        os_unmap(start + size, (size_t)(p + slack - start));
+    return start;
+}
+
+/*
+ * The kernel places mappings from high to low addresses, mostly one below the
+ * other: the place below the last aligned mapping is aligned again, and one
+ * call is enough.
+ */
+static void *os_map_protected(size_t size, size_t align, int protection)
+{
+    if (align <= os_page_size())
+        return os_mmap(0, size, protection);
+    uintptr_t hint = load_relaxed(&map_hint);
+    hint = hint > size ? bits_round_down(hint - size, align) : 0;
+    char *p = os_mmap(hint, size, protection);
+    if (p != NULL && ((uintptr_t)p & (align - 1)) != 0) {
+        os_unmap(p, size);
+        p = os_map_and_trim(size, align, protection);
+    }
+    if (p != NULL)
+        store_relaxed(&map_hint, (uintptr_t)p);
+    return p;
+}
+
+void *os_map(size_t size, size_t align)
+{
+    return os_map_protected(size, align, PROT_READ | PROT_WRITE);
+}
+
+void *os_remap(void *start, size_t old_size, size_t new_size, size_t align)
+{
+    int saved = errno;
+    void *target = os_map_protected(new_size, align, PROT_NONE);
+    if (target == NULL)
+        return NULL;
+    os_count_call();
+    void *p = mremap(start, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+    if (p == MAP_FAILED) {
+        os_unmap(target, new_size);
+        p = NULL;
+    }
+    errno = saved;
+    return p;
+}
+
+static bool os_advise(void *start, size_t size, int advice)
+{
+    int saved = errno;
+    os_count_call();
+    int result;
+    do
+        result = madvise(start, size, advice);
+    while (result != 0 && errno == EAGAIN && advice == MADV_DONTNEED);
+    errno = saved;
+    return result == 0;
+}
+
+bool os_purge(void *start, size_t size)
+{
+    return os_advise(start, size, MADV_DONTNEED);
+}
+
+void os_populate(void *start, size_t size)
+{
+    if (load_relaxed(&populate_works) && !os_advise(start, size, MADV_POPULATE_WRITE))
+        store_relaxed(&populate_works, false);
+}
+
+bool os_protect_read_only(void *start, size_t size)
+{
+    int saved = errno;
+    os_count_call();
+    bool ok = mprotect(start, size, PROT_READ) == 0;
+    errno = saved;
+    return ok;
+}
+
+uint64_t os_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void os_write(int fd, const char *text, size_t length)
+{
+    int saved = errno;
+    while (length > 0) {
+        ssize_t n = write(fd, text, length);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        text += n;
+        length -= (size_t)n;
+    }
+    errno = saved;
+}

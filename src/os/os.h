@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every system call that hakmem makes. All functions keep errno and are
+ * async-signal-safe unless they say otherwise. Memory calls are counted.
+ */
+#ifndef HAKMEM_OS_OS_H
+#define HAKMEM_OS_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Bytes of a page: 4, 16 or 64 KiB. */
+size_t os_page_size(void);
+
+/*
+ * Map `size` bytes (a multiple of the page size) of zeroed private memory,
+ * aligned to `align` (a power of two, at least the page size). NULL when the
+ * system refuses.
+ */
+void *os_map(size_t size, size_t align);
+/* Any part of mappings may be unmapped. False when the system refuses (too many mappings). */
+bool os_unmap(void *start, size_t size);
+/*
+ * Move a whole mapping to a new place aligned to `align` and of `new_size`
+ * bytes, without copying. NULL, and nothing changed, when the system refuses.
+ */
+void *os_remap(void *start, size_t old_size, size_t new_size, size_t align);
+/* Give the pages back; they read as zero afterwards. False when the system refuses. */
+bool os_purge(void *start, size_t size);
+/* Fault pages in for writing with one call. Does nothing where the kernel cannot. */
+void os_populate(void *start, size_t size);
+bool os_protect_read_only(void *start, size_t size);
+
+/* Milliseconds of a clock that never goes back; no system call where the vDSO serves it. */
+uint64_t os_now_ms(void);
+
+/* Write all of it, best effort. */
+void os_write(int fd, const char *text, size_t length);
+
+/* mmap, munmap, mremap, madvise and mprotect calls since the start. */
+uint64_t os_memory_calls(void);
+
+/*
+ * For tests: the n-th following call that could fail for want of memory fails
+ * (0: the next one), and all later ones too until switched off with -1.
+ */
+extern long os_fail_countdown;
+void os_fail_after(long n);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+#include "registry/registry.h"
+
+#include <urcu-bp.h>
+
+#include "base/lock.h"
+#include "os/os.h"
+
+/* Retired regions that are worth a grace period; each is some 2 KiB of metadata. */
+#define RETIRED_BATCH 64
+
+struct registry_root registry_root __attribute__((aligned(4096)));
+
+struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
+static struct list regions = {&regions, &regions};
+
+static struct region *retired;            /* guarded by registry_lock */
+static unsigned retired_count;            /* atomic relaxed; written under registry_lock */
+static void (*recycle_kind[2])(struct region *);
+static bool walks_ended;                  /* atomic */
+
+static uint64_t *registry_leaf(uintptr_t address)
+{
+    uint64_t offset = load_relaxed(&registry_root.directory[address >> REGISTRY_LEAF_SHIFT]);
+    return (uint64_t *)(void *)((char *)&registry_root + offset);
+}
+
+bool registry_reserve(uintptr_t base, size_t size)
+{
+    bool ok = true;
+    uintptr_t last = (base + size - 1) >> REGISTRY_LEAF_SHIFT;
+    if (last >= REGISTRY_DIRECTORY_ENTRIES)
+        return false;
+    for (uintptr_t i = base >> REGISTRY_LEAF_SHIFT; i <= last && ok; i++) {
+        if (load_relaxed(&registry_root.directory[i]) != 0)
+            continue;
+        lock_take(&registry_lock);
+        if (load_relaxed(&registry_root.directory[i]) == 0) {
+            char *leaf = os_map(REGISTRY_LEAF_ENTRIES * sizeof(uint64_t), os_page_size());
+            if (leaf != NULL)
+                store_release(&registry_root.directory[i],
+                              (uint64_t)(leaf - (char *)&registry_root));
+            ok = leaf != NULL;
+        }
+        lock_release(&registry_lock);
+    }
+    return ok;
+}
+
+void registry_set(uintptr_t base, size_t size, struct slab *s)
+{
+    uint64_t value = s == NULL ? 0 : (uint64_t)((char *)s - (char *)&registry_root);
+    for (uintptr_t at = base; at < base + size; at += GRANULE) {
+        size_t entry = at >> GRANULE_SHIFT & (REGISTRY_LEAF_ENTRIES - 1);
+        store_relaxed(&registry_leaf(at)[entry], value);
+    }
+}
+
+void registry_add(struct region *region)
+{
+    lock_take(&registry_lock);
+    region->link.prev = &regions;
+    region->link.next = regions.next;
+    regions.next->prev = &region->link;
+    /* Pairs with rcu_dereference in registry_walk. */
+    rcu_assign_pointer(regions.next, &region->link);
+    lock_release(&registry_lock);
+}
+
+void registry_retire(struct region *region, void (*recycle)(struct region *))
+{
+    lock_take(&registry_lock);
+    region->link.next->prev = region->link.prev;
+    /* A walker that stands on the region still finds its way on: next stays. */
+    rcu_assign_pointer(region->link.prev->next, region->link.next);
+    recycle_kind[region->kind] = recycle;
+    region->retired = retired;
+    retired = region;
+    store_relaxed(&retired_count, retired_count + 1);
+    lock_release(&registry_lock);
+}
+
+void registry_synchronize(void)
+{
+    if (likely(load_relaxed(&retired_count) < RETIRED_BATCH) || load_relaxed(&walks_ended))
+        return;
+    lock_take(&registry_lock);
+    struct region *batch = retired;
+    retired = NULL;
+    store_relaxed(&retired_count, 0);
+    lock_release(&registry_lock);
+    if (batch == NULL)
+        return;
+    synchronize_rcu();
+    while (batch != NULL) {
+        struct region *next = batch->retired;
+        recycle_kind[batch->kind](batch);
+        batch = next;
+    }
+}
+
+void registry_walk(void (*visit)(struct region *region, void *context), void *context)
+{
+    if (load_acquire(&walks_ended))
+        return;
+    rcu_read_lock();
+    for (struct list *at = rcu_dereference(regions.next); at != &regions;
+         at = rcu_dereference(at->next))
+        visit(container_of(at, struct region, link), context);
+    rcu_read_unlock();
+}
+
+void registry_fork_prepare(void)
+{
+    if (!load_relaxed(&walks_ended))
+        urcu_bp_before_fork();
+}
+
+void registry_fork_parent(void)
+{
+    if (!load_relaxed(&walks_ended))
+        urcu_bp_after_fork_parent();
+}
+
+void registry_fork_child(void)
+{
+    if (!load_relaxed(&walks_ended))
+        urcu_bp_after_fork_child();
+}
+
+void registry_exit(void)
+{
+    store_release(&walks_ended, true);
+}

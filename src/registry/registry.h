@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From an address to what lies there.
+ *
+ * The region map: two levels, one entry for each granule of 64 KiB.
+ *
+ *   address   63..48 47       32 31       16 15      4 3  0
+ *             | 0   | directory | leaf      | inside  | 0 |
+ *                       |           |
+ *   registry_root       v           v
+ *   +--------+     +---------+  +--------+
+ *   | zeros, |<----| 0       |  | 0      |---> registry_root itself, read as a
+ *   | 512 KiB|     | offset  |->| offset |     descriptor: owner NULL, tag 0
+ *   +--------+     +---------+  +--------+---> struct slab
+ *
+ * Every entry is an offset from registry_root, so that an unused directory
+ * entry (0) leads to the leaf of zeros, and an unused leaf entry (0) to the
+ * descriptor of zeros: a look-up has no test for NULL, is safe for any address,
+ * works before the first call of this library has run, and costs no page until
+ * it is used. A misaligned or a non-canonical address falls out of one range
+ * check, because the address is rotated by four bits first.
+ *
+ * An ordinary free() needs no RCU read lock: the block that is being freed is
+ * live, a live block keeps its slab in use, a slab in use keeps its SuperSlab
+ * mapped and its entry and descriptor unchanged. The entry was written before
+ * the block was handed out, and whatever carried the pointer to another thread
+ * carried the entry with it. A pointer that breaks this (a double free) finds
+ * an old or a zero descriptor: descriptors are type-stable and stay mapped, so
+ * the look-up itself never faults. Only what follows pointers from region to
+ * region without owning a block (statistics, audit, trim) is an RCU reader.
+ */
+#ifndef HAKMEM_REGISTRY_REGISTRY_H
+#define HAKMEM_REGISTRY_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/atomic.h"
+#include "base/bits.h"
+#include "base/list.h"
+#include "base/size_class.h"
+
+struct heap;
+
+/* A free block; the first word links it. */
+struct block {
+    struct block *next;
+};
+
+/* What a granule holds; the tag byte validates a pointer. */
+enum slab_tag {
+    TAG_NONE = 0,          /* not ours */
+    TAG_FREE = 0xa0,       /* slab or run without blocks */
+    TAG_SMALL = 0xa1,      /* slab of a SuperSlab, blocks up to 8 KiB */
+    TAG_POOL = 0xa2,       /* run of a pool chunk, blocks up to 64 KiB */
+    TAG_LARGE = 0xa4,      /* live span */
+    TAG_HUGE = 0xa5,       /* live mapping of its own */
+    TAG_SPAN_FREE = 0xa8,  /* free span */
+};
+
+/* Where the owner keeps a slab. */
+enum slab_role {
+    ROLE_UNLISTED, /* full, or fewer free blocks than the class's rejoin count */
+    ROLE_HELD,     /* current or fresh slab of its class */
+    ROLE_LISTED,   /* in the partial list: has free or uncarved blocks */
+};
+
+/*
+ * Descriptor of a slab (or a run of granules), one cache line.
+ *
+ *    0 owner      8 free   16 countdown  20 level  24 block_size
+ *   28 carved    30 capacity  32 tag class role index populated clean
+ *   40 base      48 link
+ *
+ * used = level + countdown: blocks that are live, in the owner's bin, or on
+ * their way home. `countdown` frees are left until something must be done:
+ * at level 0 the slab is empty; at a higher level it has enough free blocks to
+ * be listed again. Each free decrements it, so used is exact at all times.
+ *
+ *   used + length(free) == carved <= capacity
+ *
+ * Life: TAG_FREE -> slab_start by a heap -> carved, freed, refilled -> used 0
+ * -> TAG_FREE, back to its SuperSlab or chunk.
+ */
+struct slab {
+    struct heap *owner;   /* atomic; changes only while no block is live */
+    struct block *free;   /* owner thread only */
+    uint32_t countdown;   /* owner thread only; walkers read it */
+    uint32_t level;       /* owner thread only; walkers read it */
+    uint32_t block_size;  /* constant while in use */
+    uint16_t carved;      /* owner thread only; walkers read it */
+    uint16_t capacity;    /* constant while in use */
+    uint8_t tag;          /* atomic relaxed; constant while in use */
+    uint8_t size_class;   /* constant while in use */
+    uint8_t role;         /* atomic; written by the owner (release), read by who
+                             collects rings for a sleeping owner (acquire) */
+    uint8_t index;        /* constant: granule within its SuperSlab or chunk */
+    uint8_t populated;    /* owner thread only: granules faulted in ahead */
+    bool clean;           /* constant while in use: pages were never touched */
+    uintptr_t base;       /* constant: address of the first block */
+    struct list link;     /* owner thread only: partial list; lock of the layer below when free */
+};
+
+_Static_assert(sizeof(struct slab) == CACHE_LINE, "a descriptor is one cache line");
+
+static inline uint32_t slab_used(const struct slab *s)
+{
+    return owner_load(&s->level) + owner_load(&s->countdown);
+}
+
+#define REGISTRY_LEAF_SHIFT 32
+#define REGISTRY_LEAF_ENTRIES ((size_t)1 << (REGISTRY_LEAF_SHIFT - GRANULE_SHIFT))
+#if defined(__aarch64__)
+#define REGISTRY_ADDRESS_BITS 48
+#else
+#define REGISTRY_ADDRESS_BITS 47
+#endif
+#define REGISTRY_DIRECTORY_ENTRIES ((size_t)1 << (REGISTRY_ADDRESS_BITS - REGISTRY_LEAF_SHIFT))
+
+struct registry_root {
+    union {
+        struct slab none;                      /* always zero */
+        uint64_t zeros[REGISTRY_LEAF_ENTRIES]; /* the leaf of all unused directory entries */
+    };
+    uint64_t directory[REGISTRY_DIRECTORY_ENTRIES]; /* atomic; 0 -> leaf, once, under the lock */
+};
+
+extern struct registry_root registry_root;
+
+/*
+ * The descriptor of the granule of `p`; &registry_root.none (tag 0, no owner)
+ * when p is not ours, misaligned, or no address at all. Async-signal-safe.
+ */
+static inline struct slab *registry_find(const void *p)
+{
+    uintptr_t rotated = (uintptr_t)p >> 4 | (uintptr_t)p << (sizeof(uintptr_t) * 8 - 4);
+    uintptr_t directory = rotated >> (REGISTRY_LEAF_SHIFT - 4);
+    char *root = (char *)&registry_root;
+    if (unlikely(directory >= REGISTRY_DIRECTORY_ENTRIES))
+        return &registry_root.none;
+    uintptr_t entry = rotated >> (GRANULE_SHIFT - 4 - 3) & (REGISTRY_LEAF_ENTRIES - 1) << 3;
+    entry += load_relaxed(&registry_root.directory[directory]);
+    return (struct slab *)(void *)(root + load_relaxed((uint64_t *)(void *)(root + entry)));
+}
+
+/* Make the leaves for an address range. False when memory is short. */
+bool registry_reserve(uintptr_t base, size_t size);
+/* Point the granules of a reserved range at `s`; NULL: at nothing. */
+void registry_set(uintptr_t base, size_t size, struct slab *s);
+
+enum region_kind { REGION_SUPERSLAB, REGION_POOL };
+
+/*
+ * A mapping whose slabs can be walked: embedded in SuperSlabs and pool chunks.
+ * Constant while listed.
+ */
+struct region {
+    struct list link;       /* RCU list; changed under the registry lock */
+    struct slab *slabs;     /* one descriptor for each granule */
+    uintptr_t base;
+    size_t size;            /* bytes */
+    enum region_kind kind;
+    struct region *retired; /* under the registry lock */
+};
+
+/* Publish a region to the walkers. */
+void registry_add(struct region *region);
+/*
+ * Take it from the walkers; its structure may be used again once
+ * `recycle(region)` is called, after a grace period, from registry_synchronize.
+ */
+void registry_retire(struct region *region, void (*recycle)(struct region *));
+/*
+ * Wait for a grace period when enough regions have been retired to be worth
+ * it. Blocks; the caller holds no lock and is no RCU reader.
+ */
+void registry_synchronize(void);
+
+/*
+ * Call visit for each region; a read-side critical section of RCU. Not
+ * async-signal-safe (the first call of a thread registers it as a reader).
+ */
+void registry_walk(void (*visit)(struct region *region, void *context), void *context);
+
+/* liburcu's side of fork; before the locks are taken, after they are released. */
+extern struct lock registry_lock; /* for fork */
+void registry_fork_prepare(void);
+void registry_fork_parent(void);
+void registry_fork_child(void);
+/* After this no walk does anything: liburcu is about to be taken down. */
+void registry_exit(void);
+
+#endif

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: MIT */
+#include "superslab/superslab.h"
+
+#include "base/lock.h"
+#include "base/print.h"
+#include "meta/meta.h"
+#include "options/options.h"
+#include "os/fail.h"
+#include "os/os.h"
+
+/*
+ * Guarded by superslab_lock, except what the region says. `slabs` comes first:
+ * a slab finds its SuperSlab by its index. The size is not a multiple of a
+ * page, so that the descriptors of different SuperSlabs spread over cache sets.
+ */
+struct superslab {
+    struct slab slabs[SUPERSLAB_SLABS];
+    struct region region;
+    uint32_t free_mask;
+    uint32_t dirty_mask;
+    struct list link;      /* bucket, LRU of empty ones, or list of free structures */
+    uint64_t emptied_ms;   /* when it became empty */
+    char colour[CACHE_LINE];
+};
+
+struct lock superslab_lock = LOCK_INIT(RANK_SUPERSLAB);
+
+/* All guarded by superslab_lock. */
+static struct list buckets[SUPERSLAB_SLABS]; /* by number of free slabs; 0 is not used */
+static uint32_t nonempty;                    /* bit n: buckets[n] has a member */
+static struct list empty_lru;                /* front: longest empty */
+static struct list unused;                   /* structures without memory */
+static bool started;
+static struct superslab_totals totals;
+/* Free slabs that are resident and inside SuperSlabs in use. */
+static size_t dirty_partial;
+
+static const uint32_t ALL = UINT32_MAX;
+
+static void superslab_start_locked(void)
+{
+    for (unsigned i = 0; i < SUPERSLAB_SLABS; i++)
+        list_init(&buckets[i]);
+    list_init(&empty_lru);
+    list_init(&unused);
+    started = true;
+}
+
+static struct superslab *superslab_of(struct slab *s)
+{
+    return container_of(s - s->index, struct superslab, slabs);
+}
+
+static void superslab_unlink_locked(struct superslab *ss)
+{
+    list_remove(&ss->link);
+    unsigned n = bits_count32(ss->free_mask);
+    if (n < SUPERSLAB_SLABS && n > 0 && list_is_empty(&buckets[n]))
+        nonempty &= ~(1u << n);
+}
+
+/* Put it where its free_mask says; an empty one goes to the young end of the LRU. */
+static void superslab_link_locked(struct superslab *ss)
+{
+    unsigned n = bits_count32(ss->free_mask);
+    if (n == SUPERSLAB_SLABS) {
+        list_push_back(&empty_lru, &ss->link);
+    } else if (n > 0) {
+        list_push_back(&buckets[n], &ss->link);
+        nonempty |= 1u << n;
+    }
+}
+
+static void superslab_recycle(struct region *region)
+{
+    struct superslab *ss = container_of(region, struct superslab, region);
+    lock_take(&superslab_lock);
+    list_push_front(&unused, &ss->link);
+    lock_release(&superslab_lock);
+}
+
+static struct superslab *superslab_structure_locked(void)
+{
+    struct list *free_one = list_front(&unused);
+    if (free_one != NULL) {
+        list_remove(free_one);
+        return container_of(free_one, struct superslab, link);
+    }
+    struct superslab *ss = meta_alloc(sizeof *ss);
+    if (ss != NULL)
+        list_init(&ss->link);
+    return ss;
+}
+
+/* Make a SuperSlab of fresh memory known; it is in no list yet. */
+static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
+{
+    ss->region.slabs = ss->slabs;
+    ss->region.base = base;
+    ss->region.size = SUPERSLAB_SIZE;
+    ss->region.kind = REGION_SUPERSLAB;
+    ss->free_mask = ALL;
+    ss->dirty_mask = 0;
+    ss->emptied_ms = os_now_ms();
+    for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
+        struct slab *s = &ss->slabs[i];
+        s->base = base + i * GRANULE;
+        s->index = (uint8_t)i;
+        store_relaxed(&s->tag, TAG_FREE);
+        store_relaxed(&s->owner, NULL);
+        registry_set(s->base, GRANULE, s);
+    }
+    registry_add(&ss->region);
+    totals.superslabs++;
+    totals.empty++;
+    totals.mapped_ever++;
+}
+
+/*
+ * Map a few at once as the heap grows, a 16th of what there is: fewer system
+ * calls and mappings, and never much that is not needed.
+ */
+static bool superslab_map_locked(size_t count)
+{
+    char *base = NULL;
+    while (count > 0) {
+        base = os_map(count * SUPERSLAB_SIZE, SUPERSLAB_SIZE);
+        if (base != NULL && registry_reserve((uintptr_t)base, count * SUPERSLAB_SIZE))
+            break;
+        if (base != NULL)
+            os_unmap(base, count * SUPERSLAB_SIZE);
+        base = NULL;
+        count /= 2;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct superslab *ss = superslab_structure_locked();
+        if (ss == NULL) {
+            os_unmap(base + i * SUPERSLAB_SIZE, (count - i) * SUPERSLAB_SIZE);
+            return i > 0;
+        }
+        superslab_adopt_locked(ss, (uintptr_t)base + i * SUPERSLAB_SIZE);
+        superslab_link_locked(ss);
+    }
+    return count > 0;
+}
+
+static void superslab_unmap_locked(struct superslab *ss)
+{
+    superslab_unlink_locked(ss);
+    registry_set(ss->region.base, SUPERSLAB_SIZE, NULL);
+    if (!os_unmap((void *)ss->region.base, SUPERSLAB_SIZE)) {
+        /* Too many mappings: keep the address range, give the pages back. */
+        os_purge((void *)ss->region.base, SUPERSLAB_SIZE);
+        totals.slabs_dirty -= bits_count32(ss->dirty_mask);
+        ss->dirty_mask = 0;
+        for (unsigned i = 0; i < SUPERSLAB_SLABS; i++)
+            registry_set(ss->slabs[i].base, GRANULE, &ss->slabs[i]);
+        list_push_front(&empty_lru, &ss->link);
+        return;
+    }
+    totals.superslabs--;
+    totals.empty--;
+    totals.slabs_dirty -= bits_count32(ss->dirty_mask);
+    totals.unmapped_ever++;
+    registry_retire(&ss->region, superslab_recycle);
+}
+
+/* The SuperSlab to take from: the fullest with room, then the one emptied last. */
+static struct superslab *superslab_choose_locked(void)
+{
+    if (nonempty != 0) {
+        unsigned n = hakmem_options.hot_first ? bits_lowest32(nonempty) : bits_highest(nonempty);
+        return container_of(list_front(&buckets[n]), struct superslab, link);
+    }
+    if (list_is_empty(&empty_lru) && !superslab_map_locked(totals.superslabs / 16 + 1))
+        return NULL;
+    return container_of(empty_lru.prev, struct superslab, link);
+}
+
+struct slab *superslab_slab_take(void)
+{
+    lock_take(&superslab_lock);
+    if (unlikely(!started))
+        superslab_start_locked();
+    struct superslab *ss = superslab_choose_locked();
+    if (ss == NULL) {
+        lock_release(&superslab_lock);
+        return NULL;
+    }
+    superslab_unlink_locked(ss);
+    if (ss->free_mask == ALL) {
+        totals.empty--;
+        dirty_partial += bits_count32(ss->dirty_mask);
+    }
+    /* A slab whose pages are there before one that would fault. */
+    uint32_t dirty = ss->free_mask & ss->dirty_mask;
+    unsigned index = bits_lowest32(dirty != 0 ? dirty : ss->free_mask);
+    struct slab *s = &ss->slabs[index];
+    s->clean = dirty == 0;
+    if (dirty != 0) {
+        totals.slabs_dirty--;
+        dirty_partial--;
+    }
+    ss->free_mask &= ~(1u << index);
+    ss->dirty_mask |= 1u << index;
+    totals.slabs_used++;
+    superslab_link_locked(ss);
+    lock_release(&superslab_lock);
+    list_init(&s->link);
+    return s;
+}
+
+/* Give back the pages of the free slabs of a SuperSlab that is in use. Returns the slabs. */
+static size_t superslab_purge_slabs_locked(struct superslab *ss)
+{
+    uint32_t mask = ss->free_mask & ss->dirty_mask;
+    size_t slabs = 0;
+    while (mask != 0) {
+        unsigned first = bits_lowest32(mask);
+        uint32_t rest = ~(mask >> first);
+        unsigned run = rest == 0 ? SUPERSLAB_SLABS - first : bits_lowest32(rest);
+        if (run > SUPERSLAB_SLABS - first)
+            run = SUPERSLAB_SLABS - first;
+        uint32_t bits = run == SUPERSLAB_SLABS ? ALL : ((1u << run) - 1) << first;
+        mask &= ~bits;
+        if (!os_purge((void *)ss->slabs[first].base, run * GRANULE))
+            continue;
+        ss->dirty_mask &= ~bits;
+        slabs += run;
+    }
+    totals.slabs_dirty -= slabs;
+    dirty_partial -= slabs;
+    return slabs;
+}
+
+/* Purge free slabs of SuperSlabs in use, the emptiest first, until `keep` slabs are left. */
+static size_t superslab_purge_partial_locked(size_t keep)
+{
+    size_t slabs = 0;
+    for (unsigned n = SUPERSLAB_SLABS - 1; n > 0 && dirty_partial > keep; n--) {
+        for (struct list *at = buckets[n].next; at != &buckets[n] && dirty_partial > keep; at = at->next)
+            slabs += superslab_purge_slabs_locked(container_of(at, struct superslab, link));
+    }
+    return slabs;
+}
+
+/* Keep the cache of empty SuperSlabs within its cap. */
+static void superslab_cap_locked(void)
+{
+    size_t cap = hakmem_options.superslab_reuse ? hakmem_options.superslab_cache : 0;
+    while (totals.empty * SUPERSLAB_SIZE > cap && !list_is_empty(&empty_lru)) {
+        size_t before = totals.empty;
+        superslab_unmap_locked(container_of(list_front(&empty_lru), struct superslab, link));
+        if (totals.empty == before)
+            break; /* the system refused */
+    }
+    /* Free slabs in SuperSlabs in use: at most as much again as the cap. */
+    if (dirty_partial * GRANULE > cap + cap / 2)
+        superslab_purge_partial_locked(cap / GRANULE);
+}
+
+void superslab_slab_give(struct slab *s)
+{
+    struct superslab *ss = superslab_of(s);
+    store_relaxed(&s->owner, NULL);
+    store_relaxed(&s->tag, TAG_FREE);
+    lock_take(&superslab_lock);
+    HAKMEM_INVARIANT((ss->free_mask >> s->index & 1) == 0);
+    superslab_unlink_locked(ss);
+    ss->free_mask |= 1u << s->index;
+    totals.slabs_used--;
+    totals.slabs_dirty++;
+    dirty_partial++;
+    if (ss->free_mask == ALL) {
+        totals.empty++;
+        dirty_partial -= bits_count32(ss->dirty_mask);
+        ss->emptied_ms = os_now_ms();
+    }
+    superslab_link_locked(ss);
+    superslab_cap_locked();
+    lock_release(&superslab_lock);
+}
+
+size_t superslab_prewarm(size_t count)
+{
+    lock_take(&superslab_lock);
+    if (!started)
+        superslab_start_locked();
+    size_t before = totals.superslabs;
+    if (count > 0)
+        superslab_map_locked(count);
+    size_t mapped = totals.superslabs - before;
+    lock_release(&superslab_lock);
+    return mapped;
+}
+
+size_t superslab_trim(size_t keep)
+{
+    lock_take(&superslab_lock);
+    size_t bytes = 0;
+    while (started && !list_is_empty(&empty_lru) && totals.slabs_dirty * GRANULE > keep) {
+        struct superslab *ss = container_of(list_front(&empty_lru), struct superslab, link);
+        size_t dirty = bits_count32(ss->dirty_mask) * GRANULE;
+        size_t before = totals.empty;
+        superslab_unmap_locked(ss);
+        if (totals.empty == before)
+            break;
+        bytes += dirty;
+    }
+    if (started && totals.slabs_dirty * GRANULE > keep)
+        bytes += superslab_purge_partial_locked(keep / GRANULE) * GRANULE;
+    lock_release(&superslab_lock);
+    registry_synchronize();
+    return bytes;
+}
+
+void superslab_age(uint64_t now_ms)
+{
+    uint64_t delay = hakmem_options.purge_delay;
+    lock_take(&superslab_lock);
+    while (started && !list_is_empty(&empty_lru)) {
+        struct superslab *ss = container_of(list_front(&empty_lru), struct superslab, link);
+        if (ss->emptied_ms + delay > now_ms)
+            break;
+        size_t before = totals.empty;
+        superslab_unmap_locked(ss);
+        if (totals.empty == before)
+            break;
+    }
+    lock_release(&superslab_lock);
+    registry_synchronize();
+}
+
+void superslab_get_totals(struct superslab_totals *out)
+{
+    lock_take(&superslab_lock);
+    *out = totals;
+    lock_release(&superslab_lock);
+}
+
+struct audit_walk {
+    size_t mismatches, superslabs, empty, used, dirty;
+    int fd;
+};
+
+static void superslab_audit_report(struct audit_walk *walk, const char *what, uintptr_t base)
+{
+    char text[160];
+    struct print_buffer out;
+    walk->mismatches++;
+    if (walk->fd < 0)
+        return;
+    print_begin(&out, text, sizeof text);
+    print_text(&out, "hakmem: audit: SuperSlab ");
+    print_hex(&out, base);
+    print_text(&out, ": ");
+    print_text(&out, what);
+    print_char(&out, '\n');
+    os_write(walk->fd, text, print_stored(&out));
+}
+
+static void superslab_audit_region(struct region *region, void *context)
+{
+    struct audit_walk *walk = context;
+    if (region->kind != REGION_SUPERSLAB)
+        return;
+    struct superslab *ss = container_of(region, struct superslab, region);
+    unsigned free_slabs = bits_count32(ss->free_mask);
+    walk->superslabs++;
+    walk->empty += free_slabs == SUPERSLAB_SLABS;
+    walk->used += SUPERSLAB_SLABS - free_slabs;
+    walk->dirty += bits_count32(ss->free_mask & ss->dirty_mask);
+    for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
+        struct slab *s = &ss->slabs[i];
+        if ((ss->free_mask >> i & 1) != 0 && load_relaxed(&s->tag) != TAG_FREE)
+            superslab_audit_report(walk, "a slab in use stands as free", s->base);
+        if (registry_find((void *)s->base) != s)
+            superslab_audit_report(walk, "the region map has another slab here", s->base);
+    }
+    if (free_slabs > 0 && free_slabs < SUPERSLAB_SLABS && (nonempty >> free_slabs & 1) == 0)
+        superslab_audit_report(walk, "its bucket is marked empty", ss->region.base);
+}
+
+size_t superslab_audit(int fd)
+{
+    struct audit_walk walk = {.fd = fd};
+    lock_take(&superslab_lock);
+    registry_walk(superslab_audit_region, &walk);
+    if (walk.superslabs != totals.superslabs)
+        superslab_audit_report(&walk, "the number of SuperSlabs differs from the list", 0);
+    if (walk.empty != totals.empty)
+        superslab_audit_report(&walk, "the number of empty SuperSlabs differs", 0);
+    if (walk.used != totals.slabs_used)
+        superslab_audit_report(&walk, "the number of slabs in use differs", 0);
+    if (walk.dirty != totals.slabs_dirty)
+        superslab_audit_report(&walk, "the number of dirty free slabs differs", 0);
+    lock_release(&superslab_lock);
+    return walk.mismatches;
+}
