@@ -37,7 +37,7 @@ void print_bytes(struct print_buffer *out, const char *text, size_t length);
  * become '?', and past `limit` characters follows "...", so that a message
  * stays one short line.
  */
-void print_quoted(struct print_buffer *out, const char *text, size_t limit);
+void print_quoted(struct print_buffer *out, const char *text, size_t length, size_t limit);
 
 void print_decimal(struct print_buffer *out, uint64_t value);
 void print_signed(struct print_buffer *out, int64_t value);
