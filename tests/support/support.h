@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests share.
+ *
+ * Most tests of the life cycle are scenarios: functions that run in a process
+ * of their own, started anew from the test program's own file, because they
+ * measure memory, end their process, or may hang. The cmocka test then checks
+ * how that process ended.
+ */
+#ifndef TESTS_SUPPORT_SUPPORT_H
+#define TESTS_SUPPORT_SUPPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define TEST_SANITIZED 1
+#elif defined __has_feature
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TEST_SANITIZED 1
+#endif
+#endif
+#ifndef TEST_SANITIZED
+#define TEST_SANITIZED 0
+#endif
+
+#define KIB(n) ((size_t)(n) << 10)
+#define MIB(n) ((size_t)(n) << 20)
+
+/*
+ * Check in any thread of any process: writes where and what to standard error
+ * and ends the process by SIGABRT. (cmocka's asserts serve the main thread of
+ * the test program only.)
+ */
+#define require(condition) \
+    ((condition) ? (void)0 : require_failed(__FILE__, __LINE__, #condition, 0, 0))
+
+/* The same for `value <= bound`, with both figures in the message. */
+#define require_at_most(value, bound)                                                    \
+    do {                                                                                 \
+        size_t value_ = (value), bound_ = (bound);                                       \
+        if (value_ > bound_)                                                             \
+            require_failed(__FILE__, __LINE__, #value " <= " #bound, value_, bound_);    \
+    } while (0)
+
+void require_failed(const char *file, int line, const char *what, size_t value, size_t bound)
+    __attribute__((noreturn, cold));
+
+/* A line of explanation in the test's log. */
+void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* ---- scenarios ---- */
+
+struct scenario {
+    const char *name;
+    void (*run)(void); /* returns when all is well */
+};
+
+/*
+ * First in main: when the program was started to run one scenario of the list
+ * (which ends with {NULL, NULL}), run it and exit; otherwise remember the program.
+ */
+void scenario_dispatch(int argc, char **argv, const struct scenario *list);
+
+/* Run one scenario in a new process; returns its wait status. */
+int scenario_status(const char *name);
+
+/* The same, with standard output and error collected in text[0..size). */
+int scenario_output(const char *name, char *text, size_t size);
+
+/* Run any program; same as scenario_output. `environment` entries are added. */
+int program_output(const char *const *arguments, const char *const *environment, char *text,
+                   size_t size);
+
+/* Fails the cmocka test unless the scenario ends with exit status 0. */
+void assert_scenario_passes(const char *name);
+
+/* ---- measuring ---- */
+
+/* A figure from the environment (TEST_FORKS and the like), or `fallback`. */
+size_t setting(const char *name, size_t fallback);
+
+/*
+ * Bytes of memory that the process really holds. Under a sanitizer, whose own
+ * memory would hide ours, what hakmem has mapped.
+ */
+size_t footprint(void);
+
+/* A field of /proc/self/status in bytes ("VmSize", "VmData"), 0 if it is not there. */
+size_t status_bytes(const char *field);
+
+/* ---- random numbers: xorshift64*, good enough and the same everywhere ---- */
+
+static inline uint64_t random_next(uint64_t *state)
+{
+    uint64_t x = *state;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    *state = x;
+    return x * 0x2545f4914f6cdd1dull;
+}
+
+static inline size_t random_below(uint64_t *state, size_t limit)
+{
+    return (size_t)((random_next(state) >> 11) % limit);
+}
+
+/* Small sizes often, large ones seldom: 2^k scaled, up to `largest`. */
+size_t random_size(uint64_t *state, size_t largest);
+
+/* ---- content ---- */
+
+/* Fill block[0..size) with a pattern made of its address, size and seed. */
+void pattern_fill(void *block, size_t size, uint64_t seed);
+
+/*
+ * Whether block[0..size) holds the pattern of pattern_fill(origin, whole, seed)
+ * from its start; `origin` is the address that was filled (a moved block keeps
+ * the pattern of its old address).
+ */
+bool pattern_holds(const void *block, size_t size, const void *origin, size_t whole,
+                   uint64_t seed);
+
+bool all_zero(const void *block, size_t size);
+
+/*
+ * The sizes at which the allocator under test changes from one size class to
+ * the next, each with its neighbours, up to `largest`, ascending. Found from
+ * outside by malloc_usable_size. Returns how many were written to sizes[0..limit).
+ */
+size_t border_sizes(size_t *sizes, size_t limit, size_t largest);
+
+/* The main thread's first call: the allocator under test is the one that serves. */
+void require_allocator(void);
+
+#endif
