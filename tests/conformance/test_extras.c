@@ -247,6 +247,7 @@ static void malloc_trim_gives_memory_back_and_says_so(void **state)
     assert_true(after < before + MIB(8));
 }
 
+#ifndef TEST_ON_LIBC /* glibc says 1 each time that a whole free page lies in its arena */
 static void malloc_trim_returns_0_when_there_is_nothing_to_give(void **state)
 {
     int result = 1;
@@ -258,6 +259,7 @@ static void malloc_trim_returns_0_when_there_is_nothing_to_give(void **state)
     }
     assert_int_equal(result, 0);
 }
+#endif
 
 static void malloc_trim_leaves_live_blocks_alone(void **state)
 {
@@ -301,7 +303,9 @@ int main(void)
         cmocka_unit_test(malloc_info_refuses_options),
         cmocka_unit_test(malloc_stats_writes_to_standard_error),
         cmocka_unit_test(malloc_trim_gives_memory_back_and_says_so),
+#ifndef TEST_ON_LIBC
         cmocka_unit_test(malloc_trim_returns_0_when_there_is_nothing_to_give),
+#endif
         cmocka_unit_test(malloc_trim_leaves_live_blocks_alone),
         cmocka_unit_test(mallopt_takes_what_glibc_documents),
     };
