@@ -124,20 +124,18 @@ void *os_map(size_t size, size_t align)
     return os_map_protected(size, align, PROT_READ | PROT_WRITE);
 }
 
-void *os_remap(void *start, size_t old_size, size_t new_size, size_t align)
+void *os_reserve(size_t size, size_t align)
+{
+    return os_map_protected(size, align, PROT_NONE);
+}
+
+bool os_move(void *start, size_t old_size, size_t new_size, void *target)
 {
     int saved = errno;
-    void *target = os_map_protected(new_size, align, PROT_NONE);
-    if (target == NULL)
-        return NULL;
     os_count_call();
     void *p = mremap(start, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
-    if (p == MAP_FAILED) {
-        os_unmap(target, new_size);
-        p = NULL;
-    }
     errno = saved;
-    return p;
+    return p != MAP_FAILED;
 }
 
 static bool os_advise(void *start, size_t size, int advice)

@@ -21,11 +21,14 @@ size_t os_page_size(void);
 void *os_map(size_t size, size_t align);
 /* Any part of mappings may be unmapped. False when the system refuses (too many mappings). */
 bool os_unmap(void *start, size_t size);
+/* As os_map, but address space only: touching it faults. For os_move. */
+void *os_reserve(size_t size, size_t align);
 /*
- * Move a whole mapping to a new place aligned to `align` and of `new_size`
- * bytes, without copying. NULL, and nothing changed, when the system refuses.
+ * Move the pages of a mapping, without copying, to `target`, an os_reserve of
+ * `new_size` bytes, which grows with zeros. False, and nothing changed, when
+ * the system refuses.
  */
-void *os_remap(void *start, size_t old_size, size_t new_size, size_t align);
+bool os_move(void *start, size_t old_size, size_t new_size, void *target);
 /* Give the pages back; they read as zero afterwards. False when the system refuses. */
 bool os_purge(void *start, size_t size);
 /* Fault pages in for writing with one call. Does nothing where the kernel cannot. */

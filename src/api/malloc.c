@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * malloc, calloc, realloc, free, and the aligned forms. The hit paths stand at
+ * the top of malloc and free; everything else is a tail call.
+ */
+#include "api/api.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/start.h"
+#include "heap/heap.h"
+#include "large/large.h"
+#include "options/options.h"
+
+static COLD void *malloc_out_of_memory(void)
+{
+    errno = ENOMEM;
+    return NULL;
+}
+
+static COLD void *malloc_slow(struct heap *h, size_t size)
+{
+    if (unlikely(h == &heap_none)) {
+        start_if_needed();
+        h = heap_self;
+    }
+    void *p = heap_alloc(h, size);
+    return likely(p != NULL) ? p : malloc_out_of_memory();
+}
+
+/* Above the table: the class takes a few instructions more, the bin is the same. */
+static __attribute__((noinline)) void *malloc_medium(struct heap *h, size_t size)
+{
+    if (likely(size <= SIZE_POOL_MAX && size > SIZE_TABLE_MAX)) {
+        unsigned c = size_class_of(size);
+        struct block *b = h->bin[c];
+        if (likely(b != NULL)) {
+            h->bin[c] = b->next;
+            return b;
+        }
+    }
+    return malloc_slow(h, size);
+}
+
+HAKMEM_EXPORT void *API(malloc)(size_t size)
+{
+    struct heap *h = heap_self;
+    void *p = heap_pop(h, size);
+    return likely(p != NULL) ? p : malloc_medium(h, size);
+}
+
+static COLD void free_slow(struct heap *h, void *p)
+{
+    if (p == NULL)
+        return;
+    start_if_needed();
+    heap_free(h, p, "free");
+}
+
+HAKMEM_EXPORT void API(free)(void *block)
+{
+    struct heap *h = heap_self;
+    if (unlikely(!heap_push(h, block)))
+        free_slow(h, block);
+}
+
+HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)
+{
+    size_t bytes;
+    bool zeroed = false;
+    if (unlikely(__builtin_mul_overflow(count, size, &bytes)))
+        return malloc_out_of_memory();
+    if (likely(bytes <= SIZE_POOL_MAX)) {
+        void *p = API(malloc)(bytes);
+        return likely(p != NULL) ? memset(p, 0, bytes) : NULL;
+    }
+    start_if_needed();
+    void *p = heap_alloc_aligned(heap_self, BLOCK_ALIGN, bytes, &zeroed);
+    if (unlikely(p == NULL))
+        return malloc_out_of_memory();
+    return zeroed ? p : memset(p, 0, bytes);
+}
+
+static void *malloc_aligned(size_t alignment, size_t size)
+{
+    bool zeroed;
+    start_if_needed();
+    if (alignment <= BLOCK_ALIGN)
+        return API(malloc)(size);
+    void *p = heap_alloc_aligned(heap_self, alignment, size, &zeroed);
+    return likely(p != NULL) ? p : malloc_out_of_memory();
+}
+
+HAKMEM_EXPORT void *API(memalign)(size_t alignment, size_t size)
+{
+    /* As glibc: what is no power of two is rounded up to one. */
+    if (unlikely(alignment > (size_t)PTRDIFF_MAX / 2 + 1)) {
+        errno = EINVAL;
+        return NULL;
+    }
+    if (unlikely(!bits_is_power_of_two(alignment)))
+        alignment = alignment <= 1 ? 1 : (size_t)1 << (bits_highest(alignment - 1) + 1);
+    return malloc_aligned(alignment, size);
+}
+
+HAKMEM_EXPORT void *API(aligned_alloc)(size_t alignment, size_t size)
+{
+    if (unlikely(!bits_is_power_of_two(alignment))) {
+        errno = EINVAL;
+        return NULL;
+    }
+    return malloc_aligned(alignment, size);
+}
+
+HAKMEM_EXPORT int API(posix_memalign)(void **block, size_t alignment, size_t size)
+{
+    if (unlikely(!bits_is_power_of_two(alignment) || alignment % sizeof(void *) != 0))
+        return EINVAL;
+    int saved = errno;
+    void *p = malloc_aligned(alignment, size);
+    errno = saved;
+    if (unlikely(p == NULL))
+        return ENOMEM;
+    *block = p;
+    return 0;
+}
+
+HAKMEM_EXPORT size_t API(malloc_usable_size)(void *block)
+{
+    return block == NULL ? 0 : heap_usable(block, "malloc_usable_size");
+}
+
+/* A new block with the content of the old one. */
+static void *realloc_move(void *block, size_t old_usable, size_t size)
+{
+    void *fresh = API(malloc)(size);
+    if (unlikely(fresh == NULL))
+        return NULL;
+    memcpy(fresh, block, old_usable < size ? old_usable : size);
+    API(free)(block);
+    return fresh;
+}
+
+HAKMEM_EXPORT void *API(realloc)(void *block, size_t size)
+{
+    if (block == NULL)
+        return API(malloc)(size);
+    if (size == 0) {
+        API(free)(block);
+        return NULL;
+    }
+    start_if_needed();
+    size_t usable = heap_usable(block, "realloc");
+    if (usable <= SIZE_POOL_MAX) {
+        /* In place while the block is not more than half empty. */
+        if (size <= usable && (size >= usable / 2 || usable <= 2 * BLOCK_ALIGN))
+            return block;
+    } else {
+        void *same = large_resize(registry_find(block), block, size);
+        if (same != NULL)
+            return same;
+    }
+    if (unlikely(size > PTRDIFF_MAX))
+        return malloc_out_of_memory();
+    return realloc_move(block, usable, size);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks of other heaps: gathering, posting, draining, and the two owners that
+ * cannot drain, the dead one and the one that sleeps.
+ *
+ * Dead owner. Poster and exiting thread are the two sides of store buffering:
+ *
+ *   poster:  post (CAS seq_cst)    then load state (seq_cst)
+ *   exit:    state = DEAD (seq_cst) then load queue (seq_cst)
+ *
+ * At least one of them sees the other, and drains. BUSY -> DEAD at the end of a
+ * drain is followed by the same look at the queue.
+ * Model: tests/models (dead_owner).
+ *
+ * Sleeping owner. Anybody may take the queue. Who holds every block of a slab
+ * holds the slab: no block is live, in the owner's bin, or on the slab's list,
+ * so the owner has no way to it, provided that it is not one of the owner's
+ * held slabs; `role` says so (released by slab_park after its last access). The
+ * rest is posted again. So at most the partly freed slabs and two slabs of each
+ * class wait for a sleeping owner.
+ * Model: tests/models (sleeping_owner).
+ */
+#include "base/lock.h"
+#include "heap/internal.h"
+#include "options/options.h"
+#include "os/fail.h"
+#include "superslab/superslab.h"
+
+/* Rings in a queue that call for a look whether its owner sleeps. */
+#define COLLECT_RINGS 256
+#define COLLECT_SLABS 128
+
+static void foreign_collect(struct heap *h, struct heap *owner);
+
+/* Hand a batch to the heap that owns its slab. h: for the counters; may be unreal. */
+static void foreign_post(struct heap *h, const struct remote_batch *batch)
+{
+    struct heap *owner = load_relaxed(&batch->slab->owner);
+    unsigned rings = remote_queue_post(&owner->queue, batch);
+    if (heap_is_real(h)) {
+        counters_add(&h->counters, COUNTER_remote_posts, 1);
+        counters_add(&h->counters, COUNTER_remote_blocks, batch->count);
+    }
+    uint32_t state = load_seq_cst(&owner->state);
+    if (unlikely(state == HEAP_DEAD))
+        foreign_drain_dead(owner);
+    else if (unlikely(rings >= load_relaxed(&owner->collect_at)))
+        foreign_collect(h, owner);
+}
+
+void foreign_flush(struct heap *h)
+{
+    struct remote_cache *cache = &h->remote;
+    if (cache->bytes == 0)
+        return;
+    cache->bytes = 0;
+    for (unsigned i = 0; i < REMOTE_CACHE_ENTRIES; i++) {
+        struct remote_batch batch = cache->batch[i];
+        cache->batch[i].slab = NULL;
+        if (batch.slab != NULL)
+            foreign_post(h, &batch);
+    }
+}
+
+void foreign_free(struct heap *h, struct slab *s, struct block *p)
+{
+    struct remote_cache *cache = &h->remote;
+    if (unlikely(!heap_is_real(h))) {
+        struct remote_batch one = {s, p, p, 1};
+        foreign_post(h, &one);
+        return;
+    }
+    if (unlikely(!remote_cache_add(cache, s, p))) {
+        struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
+        struct remote_batch displaced = *batch;
+        batch->slab = NULL;
+        cache->bytes -= (size_t)displaced.count * displaced.slab->block_size;
+        foreign_post(h, &displaced);
+        remote_cache_add(cache, s, p);
+    }
+    if (unlikely(cache->bytes > hakmem_options.remote_batch))
+        foreign_flush(h);
+}
+
+bool foreign_drain(struct heap *h)
+{
+    struct ring *ring = remote_queue_take(&h->queue);
+    bool any = ring != NULL;
+    while (ring != NULL) {
+        struct ring *next = ring_next(ring);
+        struct slab *s = registry_find(ring);
+        struct remote_batch batch = ring_open(ring, s);
+        HAKMEM_INVARIANT(load_relaxed(&s->owner) == h);
+        batch.last->next = s->free;
+        owner_store(&s->free, batch.first);
+        counters_add(&h->counters, COUNTER_drained_rings, 1);
+        counters_add(&h->counters, COUNTER_drained_blocks, batch.count);
+        slab_credit(h, s, batch.count);
+        ring = next;
+    }
+    return any;
+}
+
+void foreign_drain_dead(struct heap *h)
+{
+    do {
+        uint32_t dead = HEAP_DEAD;
+        if (!cas_strong_seq_cst(&h->state, &dead, HEAP_BUSY))
+            return; /* who has it looks at the queue when it is done */
+        foreign_drain(h);
+        store_seq_cst(&h->state, HEAP_DEAD);
+    } while (!remote_queue_is_empty(&h->queue));
+}
+
+/* True when s, all of whose blocks the caller holds, could be given back. */
+static bool foreign_claim(struct heap *h, struct slab *s)
+{
+    if (load_acquire(&s->role) != ROLE_UNLISTED)
+        return false; /* the owner holds it */
+    if (s->tag == TAG_POOL)
+        pool_run_give_foreign(s);
+    else
+        superslab_slab_give(s);
+    if (heap_is_real(h))
+        counters_add(&h->counters, COUNTER_collected_slabs, 1);
+    return true;
+}
+
+/*
+ * The queue of `owner` has grown long: take it, give back the slabs of which
+ * every block is in it, and post the rest again, one ring a slab.
+ */
+static COLD void foreign_collect(struct heap *h, struct heap *owner)
+{
+    struct remote_batch batch[COLLECT_SLABS];
+    struct remote_batch more;
+    unsigned kept = 0;
+    uint32_t state = load_relaxed(&owner->state);
+    if (state != HEAP_ALIVE && state != HEAP_SHARED)
+        return;
+    for (unsigned i = 0; i < COLLECT_SLABS; i++)
+        batch[i].slab = NULL;
+    struct ring *ring = remote_queue_take(&owner->queue);
+    while (ring != NULL) {
+        struct ring *next = ring_next(ring);
+        more = ring_open(ring, registry_find(ring));
+        struct remote_batch *entry = &batch[remote_cache_slot(more.slab) % COLLECT_SLABS];
+        if (entry->slab == more.slab) {
+            remote_batch_join(entry, &more);
+        } else {
+            if (entry->slab != NULL) {
+                remote_queue_post(&owner->queue, entry);
+                kept++;
+            }
+            *entry = more;
+        }
+        if (entry->count == entry->slab->capacity && foreign_claim(h, entry->slab))
+            entry->slab = NULL;
+        ring = next;
+    }
+    for (unsigned i = 0; i < COLLECT_SLABS; i++) {
+        if (batch[i].slab == NULL)
+            continue;
+        remote_queue_post(&owner->queue, &batch[i]);
+        kept++;
+    }
+    /* Twice what is left, so that a long queue is not walked for each post. */
+    uint32_t at = 2 * kept < COLLECT_RINGS ? COLLECT_RINGS : 2 * kept;
+    store_relaxed(&owner->collect_at, at < REMOTE_RINGS_MAX ? at : REMOTE_RINGS_MAX);
+    /* The owner may have died meanwhile and found an empty queue. */
+    if (load_seq_cst(&owner->state) == HEAP_DEAD)
+        foreign_drain_dead(owner);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* Heaps and threads: making, taking over, exit, fork; and freeing any pointer. */
+#include "heap/internal.h"
+
+#include <limits.h>
+#include <pthread.h>
+
+#include "base/lock.h"
+#include "large/large.h"
+#include "meta/meta.h"
+#include "os/fail.h"
+
+/* Rings in a queue before somebody looks whether the owner sleeps. */
+#define COLLECT_FIRST 256
+
+struct heap heap_none;
+struct heap heap_exited;
+struct heap heap_orphan;
+__thread struct heap *heap_self __attribute__((tls_model("initial-exec"))) = &heap_none;
+
+struct lock heaps_lock = LOCK_INIT(RANK_HEAPS);
+struct lock heap_orphan_lock = LOCK_INIT(RANK_ORPHAN);
+
+static struct heap *heaps;      /* all heaps; written under heaps_lock (release), read acquire */
+static struct heap *dead_heaps; /* guarded by heaps_lock */
+static size_t heaps_alive;      /* atomic relaxed; written under heaps_lock */
+static pthread_key_t exit_key;
+static bool exit_key_made;      /* constant after heap_start */
+
+static void heap_init(struct heap *h, enum heap_state state)
+{
+    for (size_t i = 0; i < SIZE_TABLE_ENTRIES; i++)
+        h->class_of[i] = (uint8_t)size_class_of(i == 0 ? 1 : i * BLOCK_ALIGN);
+    for (unsigned c = 0; c < CLASS_COUNT; c++)
+        list_init(&h->partial[c]);
+    list_init(&h->ready);
+    pool_arena_init(&h->arena);
+    store_relaxed(&h->collect_at, COLLECT_FIRST);
+    store_relaxed(&h->state, state);
+}
+
+static void heap_list_locked(struct heap *h)
+{
+    h->next_heap = heaps;
+    store_release(&heaps, h); /* pairs with heap_walk */
+}
+
+/* A heap whose thread has exited, or a new one. */
+static struct heap *heap_acquire(void)
+{
+    struct heap *h = NULL;
+    lock_take(&heaps_lock);
+    for (struct heap **at = &dead_heaps; *at != NULL; at = &(*at)->next_dead) {
+        uint32_t dead = HEAP_DEAD;
+        if (cas_strong_seq_cst(&(*at)->state, &dead, HEAP_ALIVE)) {
+            h = *at;
+            *at = h->next_dead;
+            h->exit_rounds = 0;
+            break;
+        }
+    }
+    if (h == NULL) {
+        h = meta_alloc(sizeof *h);
+        if (h != NULL) {
+            heap_init(h, HEAP_ALIVE);
+            heap_list_locked(h);
+        }
+    }
+    if (h != NULL)
+        store_relaxed(&heaps_alive, heaps_alive + 1);
+    lock_release(&heaps_lock);
+    return h;
+}
+
+/*
+ * Runs in every round of key destructors and acts in the last: other
+ * destructors may still allocate and free in the rounds before.
+ */
+static void heap_thread_exit(void *value)
+{
+    struct heap *h = value;
+    if (heap_self != h)
+        return; /* a forked child of a thread in its exit, or a second round after the last */
+    if (++h->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, h) == 0)
+        return;
+    heap_trim(h, false);
+    heap_self = &heap_exited;
+    lock_take(&heaps_lock);
+    store_relaxed(&heaps_alive, heaps_alive - 1);
+    lock_release(&heaps_lock);
+    store_seq_cst(&h->state, HEAP_DEAD);
+    if (!remote_queue_is_empty(&h->queue))
+        foreign_drain_dead(h);
+    lock_take(&heaps_lock);
+    h->next_dead = dead_heaps;
+    dead_heaps = h;
+    lock_release(&heaps_lock);
+}
+
+void heap_start(void)
+{
+    heap_init(&heap_orphan, HEAP_SHARED);
+    lock_take(&heaps_lock);
+    heap_list_locked(&heap_orphan);
+    lock_release(&heaps_lock);
+    exit_key_made = pthread_key_create(&exit_key, heap_thread_exit) == 0;
+}
+
+struct heap *heap_of_thread(void)
+{
+    struct heap *h = heap_self;
+    if (h == &heap_exited)
+        return NULL;
+    if (h != &heap_none)
+        return h;
+    h = heap_acquire();
+    if (h == NULL)
+        return NULL;
+    /* Before pthread_setspecific, which may call malloc (a key of 32 or more). */
+    heap_self = h;
+    if (exit_key_made)
+        pthread_setspecific(exit_key, h);
+    return h;
+}
+
+void heap_walk(void (*visit)(struct heap *h, void *context), void *context)
+{
+    for (struct heap *h = load_acquire(&heaps); h != NULL; h = h->next_heap)
+        visit(h, context);
+}
+
+size_t heap_count_alive(void)
+{
+    return load_relaxed(&heaps_alive);
+}
+
+void heap_fork_child(void)
+{
+    size_t alive = 0;
+    for (struct heap *h = heaps; h != NULL; h = h->next_heap) {
+        uint32_t state = load_relaxed(&h->state);
+        bool mine = h == heap_self;
+        if (!mine && (state == HEAP_ALIVE || state == HEAP_BUSY))
+            store_relaxed(&h->state, HEAP_FROZEN);
+        alive += mine;
+    }
+    store_relaxed(&heaps_alive, alive);
+}
+
+/* What is wrong with a pointer that is in no slab and no span. */
+static const char *heap_wrong_pointer(const void *p)
+{
+    if (((uintptr_t)p & (BLOCK_ALIGN - 1)) != 0)
+        return "misaligned pointer, not a block of hakmem";
+    return "not a block of hakmem";
+}
+
+/* p is in s, a slab in use; end the program unless a block starts there. */
+static void heap_check_block(const struct slab *s, const void *p, const char *function)
+{
+    uint32_t offset = (uint32_t)((uintptr_t)p - s->base);
+    if (unlikely(offset % s->block_size != 0))
+        fail_misuse(function, p, "interior pointer, not the start of a block", s->block_size);
+    if (unlikely(offset / s->block_size >= s->capacity))
+        fail_misuse(function, p, "not a block: behind the last one of its slab", s->block_size);
+}
+
+void heap_free(struct heap *h, void *p, const char *function)
+{
+    struct slab *s = registry_find(p);
+    switch (load_relaxed(&s->tag)) {
+    case TAG_SMALL:
+    case TAG_POOL:
+        heap_check_block(s, p, function);
+        if (h == &heap_none) {
+            h = heap_of_thread();
+            if (h == NULL)
+                h = &heap_exited;
+        }
+        if (!heap_push(h, p))
+            foreign_free(h, s, p);
+        return;
+    case TAG_LARGE:
+    case TAG_HUGE:
+    case TAG_SPAN_FREE:
+        large_free(s, p);
+        if (heap_is_real(h))
+            heap_tick(h);
+        return;
+    case TAG_FREE:
+        fail_misuse(function, p, "double free, or not a block: the slab here is empty", 0);
+    default:
+        if (p != NULL)
+            fail_misuse(function, p, heap_wrong_pointer(p), 0);
+    }
+}
+
+size_t heap_usable(const void *p, const char *function)
+{
+    struct slab *s = registry_find(p);
+    switch (load_relaxed(&s->tag)) {
+    case TAG_SMALL:
+    case TAG_POOL:
+        heap_check_block(s, p, function);
+        return s->block_size;
+    case TAG_LARGE:
+    case TAG_HUGE:
+    case TAG_SPAN_FREE:
+        return large_usable(s, p, function);
+    case TAG_FREE:
+        fail_misuse(function, p, "freed already, or not a block: the slab here is empty", 0);
+    default:
+        fail_misuse(function, p, heap_wrong_pointer(p), 0);
+    }
+}

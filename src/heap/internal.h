@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of this layer share. */
+#ifndef HAKMEM_HEAP_INTERNAL_H
+#define HAKMEM_HEAP_INTERNAL_H
+
+#include "heap/heap.h"
+
+extern struct heap heap_orphan;
+
+static inline bool heap_is_real(const struct heap *h)
+{
+    return h != &heap_none && h != &heap_exited;
+}
+
+static inline unsigned slab_free_count(const struct slab *s)
+{
+    return s->carved - slab_used(s);
+}
+
+/* `used` becomes n at event level `level` <= n. */
+static inline void slab_set_used(struct slab *s, uint32_t n, uint32_t level)
+{
+    owner_store(&s->level, level);
+    owner_store(&s->countdown, n - level);
+}
+
+/* slab.c: where a heap keeps its slabs. */
+struct slab *slab_obtain(struct heap *h, unsigned c);
+void slab_park(struct heap *h, struct slab *s);
+/* `n` blocks of s have been put on its list: used falls by n. */
+void slab_credit(struct heap *h, struct slab *s, uint32_t n);
+void slab_return_ready(struct heap *h, size_t keep);
+
+/* foreign.c: blocks of other heaps. */
+void foreign_free(struct heap *h, struct slab *s, struct block *p);
+/* Post everything that h has gathered. */
+void foreign_flush(struct heap *h);
+/* Take home what others freed. True when there was something. Owner, or who holds h BUSY. */
+bool foreign_drain(struct heap *h);
+/* h is DEAD and may have rings: empty it unless somebody else does. */
+void foreign_drain_dead(struct heap *h);
+
+/* refill.c */
+struct block *heap_refill(struct heap *h, unsigned c);
+/* The blocks of all bins go back to their slabs; no slab is held any more. */
+void heap_flush_bins(struct heap *h);
+
+#endif

@@ -1,0 +1,626 @@
+/* SPDX-License-Identifier: MIT */
+#include "large/large.h"
+
+#include "base/lock.h"
+#include "base/print.h"
+#include "meta/meta.h"
+#include "options/options.h"
+#include "os/fail.h"
+#include "os/os.h"
+
+#define EXACT_BINS 64
+#define BINS_PER_DOUBLING 16
+#define BIN_COUNT 512
+#define BIN_WORDS (BIN_COUNT / 64)
+#define GROW_MIN (4 * MIB)
+#define GROW_MAX (32 * MIB)
+#define MARKED_GRANULES 1024
+
+/* All guarded by large_lock; `head.tag` and `head.base` may be read without it. */
+struct span {
+    struct slab head;      /* owner NULL, tag LARGE, HUGE or SPAN_FREE; link: bin, or free structures */
+    size_t size;           /* bytes, a multiple of a granule (huge: of a page) */
+    size_t usable;         /* live: bytes promised to the program */
+    size_t dirty;          /* free: bytes that are resident, at most */
+    bool zero;             /* free: all of it reads as zero */
+    uint64_t freed_ms;     /* free and dirty: since when */
+    struct list dirty_link;/* free and dirty: in order of freeing */
+    struct list all_link;  /* every span, for the audit */
+};
+
+struct lock large_lock = LOCK_INIT(RANK_LARGE);
+
+/* All guarded by large_lock. */
+static struct list bins[BIN_COUNT];
+static uint64_t bin_mask[BIN_WORDS];
+static struct list dirty_list = {&dirty_list, &dirty_list};
+static struct list unused = {&unused, &unused};
+static struct list all_spans = {&all_spans, &all_spans};
+static size_t grow_next = GROW_MIN;
+static bool started;
+static struct large_totals totals;
+
+static unsigned bin_of(size_t size)
+{
+    size_t granules = size >> GRANULE_SHIFT;
+    if (granules < EXACT_BINS)
+        return (unsigned)granules;
+    unsigned e = bits_highest(granules); /* at least 6 */
+    unsigned bin = EXACT_BINS + (e - 6) * BINS_PER_DOUBLING + (unsigned)(granules >> (e - 4) & 15);
+    return bin < BIN_COUNT ? bin : BIN_COUNT - 1;
+}
+
+static struct span *span_of(struct slab *s)
+{
+    return container_of(s, struct span, head);
+}
+
+static struct span *span_structure_locked(void)
+{
+    struct list *free_one = list_front(&unused);
+    struct span *span;
+    if (free_one != NULL) {
+        list_remove(free_one);
+        span = container_of(free_one, struct span, head.link);
+    } else {
+        span = meta_alloc(sizeof *span);
+        if (span == NULL)
+            return NULL;
+        list_init(&span->head.link);
+        list_init(&span->dirty_link);
+        list_init(&span->all_link);
+    }
+    list_push_front(&all_spans, &span->all_link);
+    return span;
+}
+
+static void span_dispose_locked(struct span *span)
+{
+    store_relaxed(&span->head.tag, TAG_NONE);
+    list_remove(&span->all_link);
+    list_push_front(&unused, &span->head.link);
+}
+
+static void span_mark(struct span *span, size_t from, size_t to)
+{
+    size_t most = MARKED_GRANULES * GRANULE;
+    to = to < most ? to : most;
+    if (from < to)
+        registry_set(span->head.base + from, to - from, &span->head);
+}
+
+/* A free span needs its ends marked, for its neighbours. */
+static void span_mark_ends(struct span *span)
+{
+    registry_set(span->head.base, GRANULE, &span->head);
+    registry_set(span->head.base + span->size - GRANULE, GRANULE, &span->head);
+}
+
+static void bin_insert_locked(struct span *span)
+{
+    unsigned b = bin_of(span->size);
+    /* Resident spans are found first, and those freed last first of all. */
+    if (span->dirty > 0)
+        list_push_front(&bins[b], &span->head.link);
+    else
+        list_push_back(&bins[b], &span->head.link);
+    bin_mask[b / 64] |= (uint64_t)1 << b % 64;
+    totals.dirty += span->dirty;
+    if (span->dirty > 0)
+        list_push_back(&dirty_list, &span->dirty_link);
+}
+
+static void bin_remove_locked(struct span *span)
+{
+    unsigned b = bin_of(span->size);
+    list_remove(&span->head.link);
+    if (list_is_empty(&bins[b]))
+        bin_mask[b / 64] &= ~((uint64_t)1 << b % 64);
+    totals.dirty -= span->dirty;
+    if (span->dirty > 0)
+        list_remove(&span->dirty_link);
+}
+
+/* Lowest bin with a member, from `bin` on; BIN_COUNT when there is none. */
+static unsigned bin_next(unsigned bin)
+{
+    if (bin >= BIN_COUNT)
+        return BIN_COUNT;
+    unsigned w = bin / 64;
+    uint64_t mask = bin_mask[w] & ~(uint64_t)0 << bin % 64;
+    while (mask == 0) {
+        if (++w == BIN_WORDS)
+            return BIN_COUNT;
+        mask = bin_mask[w];
+    }
+    return w * 64 + bits_lowest64(mask);
+}
+
+/* Look at a few members of a bin whose sizes differ, for the smallest that is large enough. */
+static struct span *bin_best_fit(unsigned bin, size_t size)
+{
+    struct span *best = NULL;
+    unsigned looked = 0;
+    for (struct list *at = bins[bin].next; at != &bins[bin] && looked < 16; at = at->next, looked++) {
+        struct span *span = container_of(at, struct span, head.link);
+        if (span->size >= size && (best == NULL || span->size < best->size))
+            best = span;
+    }
+    return best;
+}
+
+static struct span *span_find_locked(size_t size)
+{
+    unsigned b = bin_of(size);
+    for (b = bin_next(b); b < BIN_COUNT; b = bin_next(b + 1)) {
+        struct span *span = bin_best_fit(b, size);
+        if (span != NULL)
+            return span;
+    }
+    return NULL;
+}
+
+/* The free neighbour whose granule is at `address`, if there is one. */
+static struct span *span_neighbour(uintptr_t address)
+{
+    struct slab *s = registry_find((void *)address);
+    return s->tag == TAG_SPAN_FREE ? span_of(s) : NULL;
+}
+
+/* Make `span` free: join it with its free neighbours and put it into its bin. */
+static void span_release_locked(struct span *span)
+{
+    store_relaxed(&span->head.tag, TAG_SPAN_FREE);
+    struct span *before = span_neighbour(span->head.base - GRANULE);
+    if (before != NULL && before->head.base + before->size == span->head.base) {
+        bin_remove_locked(before);
+        span->head.base = before->head.base;
+        span->size += before->size;
+        span->dirty += before->dirty;
+        span->zero = span->zero && before->zero;
+        span_dispose_locked(before);
+    }
+    struct span *after = span_neighbour(span->head.base + span->size);
+    if (after != NULL && after->head.base == span->head.base + span->size) {
+        bin_remove_locked(after);
+        span->size += after->size;
+        span->dirty += after->dirty;
+        span->zero = span->zero && after->zero;
+        span_dispose_locked(after);
+    }
+    if (span->dirty > span->size)
+        span->dirty = span->size;
+    span_mark_ends(span);
+    bin_insert_locked(span);
+}
+
+/*
+ * Cut `span`, which is in no bin, to `size` bytes; the rest becomes a free
+ * span with `dirty` resident bytes. The end of what stays is marked before the
+ * rest looks for neighbours. False, and nothing changed, without metadata.
+ */
+static bool span_split_locked(struct span *span, size_t size, size_t dirty, bool zero)
+{
+    struct span *rest = span_structure_locked();
+    if (rest == NULL)
+        return false;
+    rest->head.base = span->head.base + size;
+    rest->size = span->size - size;
+    rest->dirty = dirty < rest->size ? dirty : rest->size;
+    rest->zero = zero;
+    rest->freed_ms = span->freed_ms;
+    span->size = size;
+    span_mark_ends(span);
+    span_release_locked(rest);
+    return true;
+}
+
+static void span_purge_locked(struct span *span)
+{
+    bin_remove_locked(span);
+    if (os_purge((void *)span->head.base, span->size)) {
+        span->dirty = 0;
+        span->zero = true;
+    }
+    bin_insert_locked(span);
+}
+
+static size_t large_purge_locked(size_t keep, uint64_t freed_before_ms)
+{
+    size_t before = totals.dirty;
+    while (totals.dirty > keep && !list_is_empty(&dirty_list)) {
+        struct span *span = container_of(list_front(&dirty_list), struct span, dirty_link);
+        size_t dirty = totals.dirty;
+        if (span->freed_ms > freed_before_ms)
+            break;
+        span_purge_locked(span);
+        if (totals.dirty == dirty)
+            break; /* the system refused */
+    }
+    return before - totals.dirty;
+}
+
+static size_t large_budget(void)
+{
+    size_t share = totals.live / 100 * hakmem_options.large_cache_percent;
+    return share > hakmem_options.large_cache ? share : hakmem_options.large_cache;
+}
+
+/* Get address space for at least `size` bytes as a free span. */
+static bool large_grow_locked(size_t size)
+{
+    size_t chunk = size > grow_next ? size : grow_next;
+    char *base = os_map(chunk, GRANULE);
+    if (base == NULL && chunk > size) {
+        chunk = size;
+        base = os_map(chunk, GRANULE);
+    }
+    if (base == NULL)
+        return false;
+    struct span *span = NULL;
+    if (registry_reserve((uintptr_t)base, chunk))
+        span = span_structure_locked();
+    if (span == NULL) {
+        os_unmap(base, chunk);
+        return false;
+    }
+    if (grow_next < GROW_MAX && totals.mapped > 4 * grow_next)
+        grow_next *= 2;
+    span->head.base = (uintptr_t)base;
+    span->size = chunk;
+    span->dirty = 0;
+    span->zero = true;
+    totals.mapped += chunk;
+    span_release_locked(span);
+    return true;
+}
+
+static void large_start_locked(void)
+{
+    if (started)
+        return;
+    for (unsigned i = 0; i < BIN_COUNT; i++)
+        list_init(&bins[i]);
+    started = true;
+}
+
+/* The part of a span that is cut off keeps at most its share of what is resident. */
+static size_t span_dirty_rest(const struct span *span, size_t size)
+{
+    return span->dirty > size ? span->dirty - size : 0;
+}
+
+static struct span *span_alloc_locked(size_t size, size_t align)
+{
+    size_t need = size + (align > GRANULE ? align - GRANULE : 0);
+    struct span *span = span_find_locked(need);
+    if (span == NULL && large_grow_locked(need))
+        span = span_find_locked(need);
+    if (span == NULL)
+        return NULL;
+    bin_remove_locked(span);
+    size_t lead = bits_round_up(span->head.base, align) - span->head.base;
+    if (lead > 0) {
+        struct span *first = span;
+        span = span_structure_locked();
+        if (span == NULL) {
+            span_release_locked(first);
+            return NULL;
+        }
+        span->head.base = first->head.base + lead;
+        span->size = first->size - lead;
+        span->dirty = first->dirty;
+        span->zero = first->zero;
+        span->freed_ms = first->freed_ms;
+        store_relaxed(&span->head.tag, TAG_LARGE);
+        span_mark_ends(span);
+        first->size = lead;
+        first->dirty = first->dirty < lead ? first->dirty : lead;
+        span_release_locked(first);
+    }
+    store_relaxed(&span->head.tag, TAG_LARGE);
+    if (span->size > size)
+        (void)span_split_locked(span, size, span_dirty_rest(span, size), span->zero);
+    return span;
+}
+
+static void span_make_live(struct span *span, size_t usable, enum slab_tag tag)
+{
+    span->usable = usable;
+    store_relaxed(&span->head.owner, NULL);
+    store_relaxed(&span->head.tag, (uint8_t)tag);
+    span_mark(span, 0, span->size);
+}
+
+static void *huge_alloc(size_t size, size_t align)
+{
+    char *base = os_map(size, align);
+    if (base == NULL)
+        return NULL;
+    struct span *span = NULL;
+    lock_take(&large_lock);
+    if (registry_reserve((uintptr_t)base, size))
+        span = span_structure_locked();
+    if (span != NULL) {
+        span->head.base = (uintptr_t)base;
+        span->size = size;
+        span->dirty = 0;
+        span_make_live(span, size, TAG_HUGE);
+        totals.mapped += size;
+        totals.live += size;
+        totals.spans_live++;
+    }
+    lock_release(&large_lock);
+    if (span == NULL)
+        os_unmap(base, size);
+    return span == NULL ? NULL : base;
+}
+
+void *large_alloc(size_t size, size_t align, bool *zeroed)
+{
+    size_t page = os_page_size();
+    size_t usable = bits_round_up(size != 0 ? size : 1, page);
+    size_t span_size = bits_round_up(usable, GRANULE);
+    if (align < GRANULE)
+        align = GRANULE;
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX || span_size + align > PTRDIFF_MAX)
+        return NULL;
+    *zeroed = true;
+    if (size >= hakmem_options.huge_threshold)
+        return huge_alloc(usable, align);
+    lock_take(&large_lock);
+    large_start_locked();
+    struct span *span = span_alloc_locked(span_size, align);
+    if (span != NULL) {
+        *zeroed = span->zero;
+        span_make_live(span, usable, TAG_LARGE);
+        totals.live += usable;
+        totals.spans_live++;
+    }
+    lock_release(&large_lock);
+    return span == NULL ? NULL : (void *)span->head.base;
+}
+
+/* The live span that starts at p, or the end of the program. */
+static struct span *span_live_locked(struct slab *s, const void *p, const char *function)
+{
+    uint8_t tag = load_relaxed(&s->tag);
+    struct span *span = span_of(s);
+    const char *wrong = NULL;
+    if (tag == TAG_SPAN_FREE || tag == TAG_NONE)
+        wrong = "double free, or not a block: the large block here is free";
+    else if (tag != TAG_LARGE && tag != TAG_HUGE)
+        wrong = "not a block of hakmem";
+    else if (s->base != (uintptr_t)p)
+        wrong = (uintptr_t)p - s->base < span->size ? "interior pointer of a large block"
+                                                    : "double free, or not a block";
+    if (wrong != NULL) {
+        lock_release(&large_lock);
+        fail_misuse(function, p, wrong, 0);
+    }
+    return span;
+}
+
+static void huge_free_locked(struct span *span)
+{
+    size_t marked = span->size < MARKED_GRANULES * GRANULE ? span->size : MARKED_GRANULES * GRANULE;
+    registry_set(span->head.base, marked, NULL);
+    if (!os_unmap((void *)span->head.base, span->size))
+        os_purge((void *)span->head.base, span->size); /* too many mappings: lose the address only */
+    totals.mapped -= span->size;
+    span_dispose_locked(span);
+}
+
+void large_free(struct slab *s, void *p)
+{
+    lock_take(&large_lock);
+    struct span *span = span_live_locked(s, p, "free");
+    totals.live -= span->usable;
+    totals.spans_live--;
+    if (span->head.tag == TAG_HUGE) {
+        huge_free_locked(span);
+    } else {
+        span->dirty = span->usable;
+        span->zero = false;
+        span->freed_ms = os_now_ms();
+        span_release_locked(span);
+        if (totals.dirty > large_budget())
+            large_purge_locked(large_budget(), UINT64_MAX);
+    }
+    lock_release(&large_lock);
+}
+
+size_t large_usable(struct slab *s, const void *p, const char *function)
+{
+    lock_take(&large_lock);
+    size_t usable = span_live_locked(s, p, function)->usable;
+    lock_release(&large_lock);
+    return usable;
+}
+
+/* Take what is missing from the free span behind. */
+static bool span_extend_locked(struct span *span, size_t size)
+{
+    struct span *after = span_neighbour(span->head.base + span->size);
+    size_t missing = size - span->size;
+    if (after == NULL || after->head.base != span->head.base + span->size || after->size < missing)
+        return false;
+    bin_remove_locked(after);
+    size_t old = span->size;
+    if (after->size > missing) {
+        after->head.base += missing;
+        after->size -= missing;
+        after->dirty = span_dirty_rest(after, missing);
+        span->size = size;
+        span_mark(span, old, size);
+        span_mark_ends(span);
+        span_mark_ends(after);
+        bin_insert_locked(after);
+    } else {
+        span->size = size;
+        span_dispose_locked(after);
+        span_mark(span, old, size);
+        span_mark_ends(span);
+    }
+    return true;
+}
+
+static bool span_resize_locked(struct span *span, size_t usable)
+{
+    size_t size = bits_round_up(usable, GRANULE);
+    if (size > span->size && !span_extend_locked(span, size))
+        return false;
+    if (size < span->size) {
+        span->freed_ms = os_now_ms();
+        if (!span_split_locked(span, size, span->size - size, false))
+            return true; /* the tail stays ours; nothing is lost */
+    }
+    totals.live += usable - span->usable;
+    span->usable = usable;
+    return true;
+}
+
+static void *huge_resize_locked(struct span *span, size_t usable)
+{
+    size_t old = span->size;
+    char *base = (char *)span->head.base;
+    char *place = base;
+    size_t most = MARKED_GRANULES * GRANULE;
+    if (usable < old) {
+        if (!os_unmap(base + usable, old - usable))
+            return NULL;
+    } else {
+        place = os_reserve(usable, GRANULE);
+        if (place == NULL)
+            return NULL;
+        if (!registry_reserve((uintptr_t)place, usable) || !os_move(base, old, usable, place)) {
+            os_unmap(place, usable);
+            return NULL;
+        }
+    }
+    registry_set((uintptr_t)base, old < most ? old : most, NULL);
+    span->head.base = (uintptr_t)place;
+    span->size = usable;
+    totals.mapped += usable - old;
+    totals.live += usable - span->usable;
+    span->usable = usable;
+    span_mark(span, 0, usable);
+    return place;
+}
+
+void *large_resize(struct slab *s, void *p, size_t size)
+{
+    if (size > PTRDIFF_MAX - GRANULE)
+        return NULL;
+    size_t usable = bits_round_up(size, os_page_size());
+    void *result = NULL;
+    lock_take(&large_lock);
+    struct span *span = span_live_locked(s, p, "realloc");
+    if (span->head.tag == TAG_HUGE) {
+        if (usable == span->usable)
+            result = p;
+        else if (size > SIZE_POOL_MAX && size >= hakmem_options.huge_threshold / 2)
+            result = huge_resize_locked(span, usable);
+    } else if (size > SIZE_POOL_MAX && size < hakmem_options.huge_threshold) {
+        if (span_resize_locked(span, usable))
+            result = p;
+    }
+    lock_release(&large_lock);
+    return result;
+}
+
+size_t large_trim(size_t keep)
+{
+    lock_take(&large_lock);
+    size_t bytes = large_purge_locked(keep, UINT64_MAX);
+    lock_release(&large_lock);
+    return bytes;
+}
+
+void large_age(uint64_t now_ms)
+{
+    uint64_t delay = hakmem_options.purge_delay;
+    lock_take(&large_lock);
+    if (now_ms > delay)
+        large_purge_locked(0, now_ms - delay);
+    lock_release(&large_lock);
+}
+
+size_t large_unmap_free(void)
+{
+    size_t bytes = 0;
+    lock_take(&large_lock);
+    for (unsigned b = started ? bin_next(0) : BIN_COUNT; b < BIN_COUNT; b = bin_next(b + 1)) {
+        struct list *next;
+        for (struct list *at = bins[b].next; at != &bins[b]; at = next) {
+            struct span *span = container_of(at, struct span, head.link);
+            next = at->next;
+            registry_set(span->head.base, GRANULE, NULL);
+            registry_set(span->head.base + span->size - GRANULE, GRANULE, NULL);
+            if (!os_unmap((void *)span->head.base, span->size)) {
+                span_mark_ends(span);
+                continue;
+            }
+            bin_remove_locked(span);
+            bytes += span->size;
+            totals.mapped -= span->size;
+            span_dispose_locked(span);
+        }
+    }
+    grow_next = GROW_MIN;
+    lock_release(&large_lock);
+    return bytes;
+}
+
+void large_get_totals(struct large_totals *out)
+{
+    lock_take(&large_lock);
+    *out = totals;
+    lock_release(&large_lock);
+}
+
+static size_t large_audit_report(int fd, const char *what, uintptr_t base)
+{
+    char text[160];
+    struct print_buffer out;
+    if (fd >= 0) {
+        print_begin(&out, text, sizeof text);
+        print_text(&out, "hakmem: audit: span ");
+        print_hex(&out, base);
+        print_text(&out, ": ");
+        print_text(&out, what);
+        print_char(&out, '\n');
+        os_write(fd, text, print_stored(&out));
+    }
+    return 1;
+}
+
+size_t large_audit(int fd)
+{
+    struct large_totals sum = {0};
+    size_t mismatches = 0;
+    lock_take(&large_lock);
+    for (struct list *at = all_spans.next; at != &all_spans; at = at->next) {
+        struct span *span = container_of(at, struct span, all_link);
+        uint8_t tag = span->head.tag;
+        sum.mapped += span->size;
+        if (tag == TAG_SPAN_FREE) {
+            sum.dirty += span->dirty;
+            if (registry_find((void *)(span->head.base + span->size - GRANULE)) != &span->head)
+                mismatches += large_audit_report(fd, "its end is not marked", span->head.base);
+        } else {
+            sum.live += span->usable;
+            sum.spans_live++;
+        }
+        if (registry_find((void *)span->head.base) != &span->head)
+            mismatches += large_audit_report(fd, "the region map has another one here", span->head.base);
+    }
+    if (sum.mapped != totals.mapped)
+        mismatches += large_audit_report(fd, "the mapped bytes differ from the sum", 0);
+    if (sum.live != totals.live || sum.spans_live != totals.spans_live)
+        mismatches += large_audit_report(fd, "the live bytes differ from the sum", 0);
+    if (sum.dirty != totals.dirty)
+        mismatches += large_audit_report(fd, "the dirty bytes differ from the sum", 0);
+    lock_release(&large_lock);
+    return mismatches;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Blocks above 64 KiB: spans of a coalescing page heap on granules of 64 KiB,
+ * and, from `huge_threshold` bytes, a mapping for each block.
+ *
+ * A span is a run of granules, live or free. Its first and last granule lead
+ * to its descriptor in the region map, so that a span that is freed finds both
+ * neighbours without a search:
+ *
+ *   region map    s1 .. s1  s2 .. s2  s3 ............ s3
+ *                | live    | free    | live             |
+ *
+ * A live span marks all its granules (the first MARKED_GRANULES of a huge
+ * one). Inner granules of a free span hold old entries, which nobody follows
+ * without checking that the span covers the address and is live.
+ *
+ * Free spans stand in bins by size: exact up to 64 granules, then sixteen to a
+ * doubling; a bit for each bin that has a member. What is freed stays resident
+ * ("dirty") up to a budget of max(large_cache, large_cache_percent of the live
+ * bytes); beyond it, and after purge_delay, the pages that were freed first
+ * are given back and the span stays as address space.
+ *
+ * One lock guards all of it.
+ */
+#ifndef HAKMEM_LARGE_LARGE_H
+#define HAKMEM_LARGE_LARGE_H
+
+#include "registry/registry.h"
+
+/*
+ * A block of at least `size` bytes (above 64 KiB, or with an alignment above
+ * it), aligned to `align`, a power of two. *zeroed says whether it is known to
+ * read as zero. NULL when memory is short or size + align overflow.
+ */
+void *large_alloc(size_t size, size_t align, bool *zeroed);
+/* `s` is the descriptor found for `p`; a pointer inside the block is a misuse. */
+void large_free(struct slab *s, void *p);
+/* Bytes that the block can hold; constant until it is resized. */
+size_t large_usable(struct slab *s, const void *p, const char *function);
+/*
+ * Resize in place, or by moving pages instead of bytes. Returns the block, or
+ * NULL when neither is possible: then the caller copies.
+ */
+void *large_resize(struct slab *s, void *p, size_t size);
+
+/* Give back free spans until at most `keep` bytes of them are resident. Returns the bytes. */
+size_t large_trim(size_t keep);
+/* Give back what was freed before `now` - purge_delay. */
+void large_age(uint64_t now_ms);
+/* Memory is short: unmap all free spans. Returns the bytes. */
+size_t large_unmap_free(void);
+
+struct large_totals {
+    size_t mapped;     /* bytes of spans, live or free, and huge mappings */
+    size_t live;       /* bytes of live blocks, as rounded to pages */
+    size_t dirty;      /* bytes of free spans that are resident */
+    size_t spans_live; /* count */
+};
+void large_get_totals(struct large_totals *totals);
+/* Check bins, marks and totals; returns mismatches, one line each to fd (unless -1). */
+size_t large_audit(int fd);
+
+extern struct lock large_lock; /* for fork */
+
+#endif
