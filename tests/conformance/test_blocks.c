@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What a block is: its own memory, as large as asked for, aligned, stable. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* calloc gives zeroes, also where another block left its content. */
-#define _GNU_SOURCE
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>

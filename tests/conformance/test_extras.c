@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* What the C library offers beyond the standard: figures, trimming, settings. */
-#define _GNU_SOURCE
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>

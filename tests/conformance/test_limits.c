@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Sizes that cannot be had, sizes of nothing, and arguments that are wrong. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

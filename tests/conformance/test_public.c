@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The functions of hakmem.h keep what its comments promise. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

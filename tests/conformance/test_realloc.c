@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* realloc keeps what a block holds, whatever it changes from and to. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

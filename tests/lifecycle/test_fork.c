@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A process with busy threads forks. In the child the other threads are gone
+ * in the middle of whatever they did; it must be able to use the allocator
+ * all the same. TEST_FORKS sets the number of forks.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/support.h"
+#include "support/api.h"
+
+enum {
+    BUSY = 4,
+    SLOTS = 2048,
+    LARGEST = 100000,
+    HANG_SECONDS = 120 /* a child that is not done by then hangs; it needs milliseconds */
+};
+
+/* A pointer in a slot is a live block; who takes it out owns it. */
+static _Atomic(void *) slot[SLOTS];
+static atomic_bool stop;
+
+static void exchange_some(uint64_t *random, int count)
+{
+    for (int i = 0; i < count; i++) {
+        size_t size = 16 + random_size(random, LARGEST);
+        size_t *block = malloc(size);
+        size_t *other;
+
+        require(block != NULL);
+        block[0] = size;
+        block[1] = ~size;
+        other = atomic_exchange(&slot[random_below(random, SLOTS)], block);
+        if (other != NULL) {
+            require(other[1] == ~other[0]);
+            free(other);
+        }
+    }
+}
+
+static void *busy_main(void *argument)
+{
+    uint64_t random = 0x1234567 + (uintptr_t)argument;
+
+    while (!atomic_load_explicit(&stop, memory_order_relaxed))
+        exchange_some(&random, 100);
+    return NULL;
+}
+
+static void empty_slots(void)
+{
+    for (int i = 0; i < SLOTS; i++) {
+        size_t *block = atomic_exchange(&slot[i], NULL);
+
+        if (block != NULL) {
+            require(block[1] == ~block[0]);
+            free(block);
+        }
+    }
+}
+
+static void start_busy(pthread_t *thread)
+{
+    atomic_store(&stop, false);
+    for (uintptr_t i = 0; i < BUSY; i++)
+        require(pthread_create(&thread[i], NULL, busy_main, (void *)i) == 0);
+}
+
+static void end_busy(pthread_t *thread)
+{
+    atomic_store(&stop, true);
+    for (int i = 0; i < BUSY; i++)
+        require(pthread_join(thread[i], NULL) == 0);
+    empty_slots();
+    require(hakmem_audit(STDERR_FILENO) == 0);
+}
+
+static void require_child_succeeds(pid_t child)
+{
+    int status;
+
+    while (waitpid(child, &status, 0) < 0)
+        require(errno == EINTR);
+    if (WIFSIGNALED(status))
+        note("child ended by signal %d%s", WTERMSIG(status),
+             WTERMSIG(status) == SIGALRM ? " (it hung)" : "");
+    require(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void *child_thread_main(void *argument)
+{
+    uint64_t random = (uintptr_t)argument;
+
+    exchange_some(&random, 200);
+    return NULL;
+}
+
+/* Work as a server's child does; the second and third generation fork with busy threads too. */
+static void child_work(uint64_t seed)
+{
+    void *mine[64];
+    pthread_t thread[2];
+    int generation = 0;
+    pid_t child;
+
+    do {
+        uint64_t random = seed;
+
+        alarm(HANG_SECONDS);
+        for (int i = 0; i < 64; i++) {
+            mine[i] = malloc(16 + random_size(&random, LARGEST));
+            require(mine[i] != NULL);
+        }
+        exchange_some(&random, 300); /* frees blocks of the threads that are gone */
+        for (uintptr_t i = 0; i < 2; i++)
+            require(pthread_create(&thread[i], NULL, child_thread_main,
+                                   (void *)(seed + i + 1)) == 0);
+        for (int i = 0; i < 64; i++)
+            free(mine[i]);
+        child = -1;
+        if (generation++ < 2) {
+            child = fork();
+            require(child >= 0);
+            seed = seed * 3 + 1;
+        }
+    } while (child == 0);
+    if (child > 0)
+        require_child_succeeds(child);
+    for (int i = 0; i < 2; i++)
+        require(pthread_join(thread[i], NULL) == 0);
+    empty_slots();
+    require(hakmem_audit(STDERR_FILENO) == 0);
+    _exit(0);
+}
+
+static void fork_storm(void)
+{
+    size_t forks = setting("TEST_FORKS", TEST_SANITIZED ? 50 : 300);
+    pthread_t thread[BUSY];
+    uint64_t random = 42;
+
+    start_busy(thread);
+    for (size_t i = 0; i < forks; i++) {
+        pid_t child = fork();
+
+        require(child >= 0);
+        if (child == 0)
+            child_work(i * 7919 + 1);
+        exchange_some(&random, 20); /* the parent loses nothing, its main thread neither */
+        require_child_succeeds(child);
+    }
+    end_busy(thread);
+    note("%zu forks, each with two generations of its own", forks);
+}
+
+/* What the child does with its own thread only, at once: the common server. */
+static void fork_and_exec_nothing(void)
+{
+    size_t forks = setting("TEST_FORKS", TEST_SANITIZED ? 50 : 300);
+    pthread_t thread[BUSY];
+
+    start_busy(thread);
+    for (size_t i = 0; i < forks; i++) {
+        void *before = malloc(100 + i);
+        pid_t child;
+
+        require(before != NULL);
+        pattern_fill(before, 100 + i, i);
+        child = fork();
+        require(child >= 0);
+        if (child == 0) {
+            alarm(HANG_SECONDS);
+            before = realloc(before, 50000);
+            require(before != NULL);
+            free(before);
+            free(calloc(10, 1000));
+            exit(0); /* with the handlers of atexit, as a program does */
+        }
+        require(pattern_holds(before, 100 + i, before, 100 + i, i));
+        free(before);
+        require_child_succeeds(child);
+    }
+    end_busy(thread);
+}
+
+/* Threads that fork, several at the same time. */
+static void *forking_main(void *argument)
+{
+    size_t forks = setting("TEST_FORKS", TEST_SANITIZED ? 50 : 300) / 10;
+    uint64_t random = 1 + (uintptr_t)argument;
+
+    for (size_t i = 0; i < forks; i++) {
+        pid_t child = fork();
+
+        require(child >= 0);
+        if (child == 0) {
+            alarm(HANG_SECONDS);
+            exchange_some(&random, 200);
+            _exit(0);
+        }
+        exchange_some(&random, 50);
+        require_child_succeeds(child);
+    }
+    return NULL;
+}
+
+static void forks_from_several_threads(void)
+{
+    pthread_t busy[BUSY], forking[3];
+
+    start_busy(busy);
+    for (uintptr_t i = 0; i < 3; i++)
+        require(pthread_create(&forking[i], NULL, forking_main, (void *)i) == 0);
+    for (int i = 0; i < 3; i++)
+        require(pthread_join(forking[i], NULL) == 0);
+    end_busy(busy);
+}
+
+/* A chain: each child forks the next and ends; memory of the dead threads stays usable. */
+static void chain_of_forks(void)
+{
+    pthread_t thread[BUSY];
+    pid_t child;
+
+    start_busy(thread);
+    child = fork();
+    require(child >= 0);
+    if (child == 0) {
+        uint64_t random = 99;
+
+        for (int link = 0; link < 50; link++) {
+            alarm(HANG_SECONDS);
+            exchange_some(&random, 500);
+            child = fork();
+            require(child >= 0);
+            if (child != 0) {
+                require_child_succeeds(child);
+                _exit(0);
+            }
+        }
+        empty_slots();
+        require(hakmem_audit(STDERR_FILENO) == 0);
+        _exit(0);
+    }
+    require_child_succeeds(child);
+    end_busy(thread);
+}
+
+/* Handlers that the program registered may allocate, before and after. */
+static void *from_handler[3];
+
+static void handler_prepare(void)
+{
+    from_handler[0] = malloc(300);
+    require(from_handler[0] != NULL);
+}
+
+static void handler_parent(void)
+{
+    from_handler[1] = malloc(3000);
+    require(from_handler[1] != NULL);
+    free(from_handler[0]);
+    free(from_handler[1]);
+}
+
+static void handler_child(void)
+{
+    from_handler[2] = malloc(30000);
+    require(from_handler[2] != NULL);
+    free(from_handler[0]);
+    free(from_handler[2]);
+}
+
+static void atfork_handlers_allocate(void)
+{
+    pthread_t thread[BUSY];
+
+    require(pthread_atfork(handler_prepare, handler_parent, handler_child) == 0);
+    start_busy(thread);
+    for (int i = 0; i < 100; i++) {
+        pid_t child = fork();
+
+        require(child >= 0);
+        if (child == 0) {
+            alarm(HANG_SECONDS);
+            free(malloc(500));
+            _exit(0);
+        }
+        require_child_succeeds(child);
+    }
+    end_busy(thread);
+}
+
+static const struct scenario scenarios[] = {
+    {"fork_storm", fork_storm},
+    {"fork_and_exec_nothing", fork_and_exec_nothing},
+    {"forks_from_several_threads", forks_from_several_threads},
+    {"chain_of_forks", chain_of_forks},
+    {"atfork_handlers_allocate", atfork_handlers_allocate},
+    {NULL, NULL},
+};
+
+static void children_allocate_free_start_threads_and_fork_again(void **state)
+{
+    (void)state;
+    assert_scenario_passes("fork_storm");
+}
+
+static void a_child_that_exits_normally_does_not_hang(void **state)
+{
+    (void)state;
+    assert_scenario_passes("fork_and_exec_nothing");
+}
+
+static void several_threads_may_fork_at_once(void **state)
+{
+    (void)state;
+    assert_scenario_passes("forks_from_several_threads");
+}
+
+static void a_chain_of_fifty_generations_works(void **state)
+{
+    (void)state;
+    assert_scenario_passes("chain_of_forks");
+}
+
+static void the_programs_atfork_handlers_may_allocate(void **state)
+{
+    (void)state;
+    assert_scenario_passes("atfork_handlers_allocate");
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(children_allocate_free_start_threads_and_fork_again),
+        cmocka_unit_test(a_child_that_exits_normally_does_not_hang),
+        cmocka_unit_test(several_threads_may_fork_at_once),
+        cmocka_unit_test(a_chain_of_fifty_generations_works),
+        cmocka_unit_test(the_programs_atfork_handlers_may_allocate),
+    };
+
+    scenario_dispatch(argc, argv, scenarios);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
