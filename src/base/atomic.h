@@ -8,6 +8,10 @@
  * walkers (statistics, audit) may read at any moment: a plain access in the
  * product, so that `--s->countdown` stays one instruction, and a relaxed atomic
  * under ThreadSanitizer, which would otherwise report the walkers.
+ *
+ * `plain_load` is for the words that the hit paths read and that cannot change
+ * under them (their owner, or a live block, keeps them as they are): the same
+ * distinction, so that the compiler may use the word as a memory operand.
  */
 #ifndef HAKMEM_BASE_ATOMIC_H
 #define HAKMEM_BASE_ATOMIC_H
@@ -45,6 +49,7 @@
 #endif
 
 #if HAKMEM_TSAN
+#define plain_load(p) load_relaxed(p)
 #define owner_load(p) load_relaxed(p)
 #define owner_store(p, v) store_relaxed((p), (v))
 #define owner_decrement(p) __extension__({                \
@@ -53,6 +58,7 @@
         decremented_;                                     \
     })
 #else
+#define plain_load(p) (*(p))
 #define owner_load(p) (*(p))
 #define owner_store(p, v) ((void)(*(p) = (v)))
 #define owner_decrement(p) (--*(p))

@@ -99,7 +99,7 @@ COLD void heap_slab_event(struct heap *h, struct slab *s);
 static inline bool heap_push(struct heap *h, void *p)
 {
     struct slab *s = registry_find(p);
-    if (unlikely(load_relaxed(&s->owner) != h))
+    if (unlikely(plain_load(&s->owner) != h))
         return false;
     struct block *b = p;
     b->next = owner_load(&s->free);
