@@ -140,6 +140,23 @@ int scenario_status(const char *name)
     return scenario_output(name, NULL, 0);
 }
 
+void program_beside(const char *name, char *path, size_t size)
+{
+    char self[4096];
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    char *end;
+
+    require(length > 0);
+    self[length] = '\0';
+    end = strrchr(self, '/');
+    require(end != NULL);
+    *end = '\0';
+    end = strrchr(self, '/');
+    if (end != NULL && strcmp(end, "/.libs") == 0) /* libtool runs the program from there */
+        *end = '\0';
+    require((size_t)snprintf(path, size, "%s/%s", self, name) < size);
+}
+
 void assert_scenario_passes(const char *name)
 {
     int status = scenario_status(name);

@@ -73,6 +73,12 @@ int scenario_output(const char *name, char *text, size_t size);
 int program_output(const char *const *arguments, const char *const *environment, char *text,
                    size_t size);
 
+/*
+ * The path of another program or module of the build that lies in the folder
+ * of this one ("name", or ".libs/name.so" as libtool puts modules).
+ */
+void program_beside(const char *name, char *path, size_t size);
+
 /* Fails the cmocka test unless the scenario ends with exit status 0. */
 void assert_scenario_passes(const char *name);
 

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each program of this folder makes one mistake. It must end by SIGABRT, and
+ * the line that tells of it names the function, the address, and what is wrong.
+ */
+#include <errno.h>
+#include <regex.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "support/support.h"
+#include "support/api.h"
+
+#define ADDRESS "\\(0x[0-9a-f]+\\): "
+/* Seen at once, in the call that makes the mistake. */
+#define AT_ONCE(function, what) "^hakmem: " function ADDRESS what
+/* Seen by then or later: at a refill, or in the audit that the program asks for. */
+#define LATER(what) "^hakmem: ([a-z_]+" ADDRESS "|audit: .*0x[0-9a-f]+.*)" what
+
+static const struct misuse {
+    const char *program;
+    const char *message; /* extended regular expression, against single lines */
+} misuses[] = {
+    {"double_free_in_a_row", LATER(".*double free")},
+    {"double_free_with_another_between", LATER(".*double free")},
+    {"double_free_of_a_pool_block", LATER(".*double free")},
+    {"double_free_of_a_large_block", AT_ONCE("free", ".*(double free|not a block)")},
+    {"double_free_of_a_huge_block", AT_ONCE("free", ".*(double free|not a block)")},
+    {"double_free_by_two_threads", LATER(".*double free")},
+    {"double_free_by_another_thread", LATER(".*double free")},
+    {"free_of_a_stack_pointer", AT_ONCE("free", ".*not a block")},
+    {"free_of_a_static_object", AT_ONCE("free", ".*not a block")},
+    {"free_of_a_misaligned_pointer", AT_ONCE("free", ".*misaligned")},
+    {"free_of_a_pointer_aligned_to_8", AT_ONCE("free", ".*misaligned")},
+    {"free_of_an_interior_pointer", LATER(".*interior")},
+    {"free_of_an_interior_pointer_by_another_thread", LATER(".*interior")},
+    {"free_of_an_interior_pointer_of_a_pool_block", LATER(".*interior")},
+    {"free_of_an_interior_pointer_of_a_large_block", AT_ONCE("free", ".*interior")},
+    {"free_of_an_interior_pointer_of_a_huge_block", AT_ONCE("free", ".*interior")},
+    {"free_of_an_unmapped_address", AT_ONCE("free", ".*not a block")},
+    {"free_of_a_small_number", AT_ONCE("free", ".*not a block")},
+    {"free_of_a_non_canonical_address", AT_ONCE("free", ".*not a block")},
+    {"free_of_a_kernel_address", AT_ONCE("free", ".*not a block")},
+    {"realloc_of_a_foreign_pointer", AT_ONCE("realloc", ".*not a block")},
+    {"realloc_of_a_misaligned_pointer", AT_ONCE("realloc", ".*misaligned")},
+    {"realloc_of_an_interior_pointer", LATER(".*interior")},
+    {"usable_size_of_a_foreign_pointer", AT_ONCE("malloc_usable_size", ".*not a block")},
+    {"write_into_a_freed_block", LATER(".*(corrupt|double free|bad block)")},
+};
+
+enum { MISUSES = sizeof misuses / sizeof misuses[0] };
+
+static void program_stops_with_its_message(void **state)
+{
+    const struct misuse *misuse = *state;
+    char path[4096], text[8192];
+    const char *arguments[] = {path, NULL};
+    regex_t pattern;
+    int status, found;
+
+    program_beside(misuse->program, path, sizeof path);
+    status = program_output(arguments, NULL, text, sizeof text);
+    assert_int_equal(regcomp(&pattern, misuse->message, REG_EXTENDED | REG_NOSUB | REG_NEWLINE), 0);
+    found = regexec(&pattern, text, 0, NULL, 0) == 0;
+    regfree(&pattern);
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGABRT || !found)
+        fail_msg("wait status 0x%x, expected SIGABRT and %s, output:\n%s", (unsigned)status,
+                 misuse->message, text);
+}
+
+/* The same programs' correct parts: no false alarm in a process that makes no mistake. */
+static void a_correct_program_is_not_stopped(void **state)
+{
+    enum { BLOCKS = 3000 };
+    static void *block[BLOCKS];
+    uint64_t random = 1;
+
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < BLOCKS; i++) {
+            block[i] = malloc(random_size(&random, KIB(100)));
+            assert_non_null(block[i]);
+        }
+        for (int i = 0; i < BLOCKS; i++)
+            free(block[i]);
+        assert_int_equal(hakmem_audit(STDERR_FILENO), 0);
+    }
+}
+
+int main(void)
+{
+    static struct CMUnitTest tests[MISUSES + 1];
+    static char name[MISUSES][128];
+    struct rlimit none = {0, 0};
+
+    require_allocator();
+    setrlimit(RLIMIT_CORE, &none);
+    for (int i = 0; i < MISUSES; i++) {
+        snprintf(name[i], sizeof name[i], "%s_stops_the_program", misuses[i].program);
+        tests[i] = (struct CMUnitTest){name[i], program_stops_with_its_message, NULL, NULL,
+                                       (void *)&misuses[i]};
+    }
+    tests[MISUSES] = (struct CMUnitTest)cmocka_unit_test(a_correct_program_is_not_stopped);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
