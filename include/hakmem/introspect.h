@@ -9,15 +9,15 @@
  * counters stay mapped for the life of the process, so that an address that
  * was once valid never leaves the map; the values move while they are read.
  *
- *   hakmem_page            first heap              next heap
- *   +---------------+      +----------------+      +--------
- *   | magic ...     |      | ...            |  +-->|
- *   | heap_first  --+----->| next_offset:  -+--+   |
- *   | ...           |      | counter_offset:|
- *   | counters[]    |      |  uint64[count] |
- *   +---------------+      +----------------+
+ *   hakmem_page            a heap                older heap
+ *   +---------------+      +------------------+      +--------
+ *   | magic ...     |      | ...              |  +-->|
+ *   | heap        --+----->| at heap_next:  --+--+   |
+ *   | ...           |      | at heap_counters:|
+ *   +---------------+      |  uint64[count]   |
+ *                          +------------------+
  *
- * All fields are of fixed size and little or big endian as the machine is.
+ * All fields are of fixed size, in the byte order of the machine.
  * Pointers are addresses in the target. A field is never removed or moved
  * within a layout version; new ones are added at the end and `size` grows.
  * Since version 0.1.
@@ -34,18 +34,16 @@
 #define HAKMEM_PAGE_STARTED 1u /* the fields below are filled */
 
 struct hakmem_page {
-    char magic[8];             /* constant: HAKMEM_PAGE_MAGIC */
-    uint32_t layout;           /* constant: HAKMEM_PAGE_LAYOUT */
-    uint32_t size;             /* constant: bytes of this structure */
-    uint64_t version;          /* constant: address of the text of hakmem_version */
-    uint64_t pid;              /* set at start and after fork */
-    uint32_t flags;            /* written once at start, last, with release order */
-    uint32_t counter_count;    /* constant: counters in each array */
-    uint64_t heap_first;       /* atomic: address of the newest heap, 0 when there is none */
-    uint32_t heap_next;        /* constant: offset in a heap of the uint64 address of the next, 0 ends */
-    uint32_t heap_counters;    /* constant: offset in a heap of uint64 counters[counter_count] */
-    uint64_t counter_names;    /* constant: address of counter_count texts, each ended by NUL, in a row */
-    uint64_t shared_counters;  /* constant: address of counters that belong to no heap, same count */
+    char magic[8];          /* constant: HAKMEM_PAGE_MAGIC */
+    uint32_t layout;        /* constant: HAKMEM_PAGE_LAYOUT */
+    uint32_t size;          /* constant: bytes of this structure */
+    uint32_t flags;         /* written last, with release order; all below is constant after it */
+    uint32_t counter_count; /* counters of a heap */
+    uint64_t counter_names; /* address of uint64[counter_count]: addresses of their names */
+    uint64_t version;       /* address of the text of hakmem_version */
+    uint64_t heap;          /* address of the heap of the thread that started the library */
+    uint32_t heap_next;     /* offset in a heap of the uint64 address of the next older one; 0 ends */
+    uint32_t heap_counters; /* offset in a heap of uint64[counter_count] */
 };
 
 #endif
