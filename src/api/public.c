@@ -32,8 +32,7 @@ HAKMEM_EXPORT int hakmem_stats_get(struct hakmem_stats *stats, size_t size)
 HAKMEM_EXPORT int hakmem_stats_print(int fd)
 {
     start_if_needed();
-    maintain_print(heap_self, fd);
-    return 0;
+    return maintain_print(heap_self, fd) ? 0 : -1;
 }
 
 HAKMEM_EXPORT size_t hakmem_audit(int fd)

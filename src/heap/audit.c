@@ -77,11 +77,15 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s)
         audit_report(audit, s, "length of the free list", s->carved - used, length);
     uintptr_t end = s->base + (size_t)class->granules * GRANULE;
     for (b = audit->heap->bin[s->size_class]; b != NULL; b = b->next) {
+        if (load_relaxed(&registry_find(b)->owner) != audit->heap) {
+            audit_report(audit, s, "corrupt bin: a freed block was written to, address", 0, (uintptr_t)b);
+            return;
+        }
         if ((uintptr_t)b < s->base || (uintptr_t)b >= end)
             continue;
         binned++;
         if (!audit_meet(audit, s, b)) {
-            audit_report(audit, s, "bad block in the bin, offset", 0, (uintptr_t)b - s->base);
+            audit_report(audit, s, "bad block in the bin (double free, or written to), offset", 0, (uintptr_t)b - s->base);
             return;
         }
     }

@@ -70,6 +70,9 @@ void foreign_free(struct heap *h, struct slab *s, struct block *p)
         foreign_post(h, &one);
         return;
     }
+    const struct remote_batch *mine = &cache->batch[remote_cache_slot(s)];
+    if (unlikely(mine->slab == s && mine->first == p))
+        fail_misuse("free", p, "double free", s->block_size);
     if (unlikely(!remote_cache_add(cache, s, p))) {
         struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
         struct remote_batch displaced = *batch;

@@ -2,6 +2,7 @@
 /* Heaps and threads: making, taking over, exit, fork; and freeing any pointer. */
 #include "heap/internal.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 
@@ -39,6 +40,42 @@ static void heap_init(struct heap *h, enum heap_state state)
     store_relaxed(&h->state, state);
 }
 
+/*
+ * Each owner holds a robust mutex of its heap. A thread whose first call comes
+ * from its last key destructor never reaches heap_thread_exit; the kernel marks
+ * the mutex, and the next thread that needs a heap takes this one over as it is.
+ */
+static void heap_owner_init(struct heap *h)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&h->owner, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
+/* Heaps looked at for a lost owner by each thread that starts. */
+#define LOST_LOOKS 4
+
+/* A heap whose thread is gone without a word, or NULL. Looks at a few heaps in turn. */
+static struct heap *heap_find_lost_locked(void)
+{
+    static struct heap *at; /* guarded by heaps_lock: where the last look ended */
+    for (unsigned looks = 0; looks < LOST_LOOKS; looks++) {
+        at = at != NULL && at->next_heap != NULL ? at->next_heap : heaps;
+        if (at == NULL || load_relaxed(&at->state) != HEAP_ALIVE || at == heap_self)
+            continue;
+        int result = pthread_mutex_trylock(&at->owner);
+        if (result == EOWNERDEAD) {
+            pthread_mutex_consistent(&at->owner);
+            return at;
+        }
+        if (result == 0)
+            pthread_mutex_unlock(&at->owner); /* its owner is just leaving */
+    }
+    return NULL;
+}
+
 static void heap_list_locked(struct heap *h)
 {
     h->next_heap = heaps;
@@ -48,8 +85,13 @@ static void heap_list_locked(struct heap *h)
 /* A heap whose thread has exited, or a new one. */
 static struct heap *heap_acquire(void)
 {
-    struct heap *h = NULL;
     lock_take(&heaps_lock);
+    struct heap *h = heap_find_lost_locked();
+    if (h != NULL) {
+        h->exit_rounds = 0;
+        lock_release(&heaps_lock);
+        return h; /* ALIVE, counted and locked already */
+    }
     for (struct heap **at = &dead_heaps; *at != NULL; at = &(*at)->next_dead) {
         uint32_t dead = HEAP_DEAD;
         if (cas_strong_seq_cst(&(*at)->state, &dead, HEAP_ALIVE)) {
@@ -63,11 +105,14 @@ static struct heap *heap_acquire(void)
         h = meta_alloc(sizeof *h);
         if (h != NULL) {
             heap_init(h, HEAP_ALIVE);
+            heap_owner_init(h);
             heap_list_locked(h);
         }
     }
-    if (h != NULL)
+    if (h != NULL) {
         store_relaxed(&heaps_alive, heaps_alive + 1);
+        pthread_mutex_lock(&h->owner); /* free: nobody locks another's but to look, under heaps_lock */
+    }
     lock_release(&heaps_lock);
     return h;
 }
@@ -87,8 +132,9 @@ static void heap_thread_exit(void *value)
     heap_self = &heap_exited;
     lock_take(&heaps_lock);
     store_relaxed(&heaps_alive, heaps_alive - 1);
-    lock_release(&heaps_lock);
     store_seq_cst(&h->state, HEAP_DEAD);
+    pthread_mutex_unlock(&h->owner);
+    lock_release(&heaps_lock);
     if (!remote_queue_is_empty(&h->queue))
         foreign_drain_dead(h);
     lock_take(&heaps_lock);

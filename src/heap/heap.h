@@ -29,6 +29,8 @@
 #ifndef HAKMEM_HEAP_HEAP_H
 #define HAKMEM_HEAP_HEAP_H
 
+#include <pthread.h>
+
 #include "base/atomic.h"
 #include "base/size_class.h"
 #include "counters/counters.h"
@@ -67,6 +69,7 @@ struct heap {
     struct remote_queue queue __attribute__((aligned(2 * CACHE_LINE)));
     uint32_t state;      /* atomic enum heap_state; DEAD is claimed by compare-and-swap */
     uint32_t collect_at; /* atomic relaxed: rings in the queue that call for collecting */
+    pthread_mutex_t owner; /* robust; locked by the owner for life, so that its death is seen */
     struct heap *next_heap; /* constant after it was listed: list of all heaps */
     struct heap *next_dead; /* heaps_lock: list of heaps to take over */
 };

@@ -14,19 +14,38 @@
 #define TICKS 256
 #define TICK_MS 100
 
+/* b stands in the free list of s: end the program unless a block of s starts there. */
+static void slab_check_listed(const struct slab *s, const struct block *b)
+{
+    uint32_t offset = (uint32_t)((uintptr_t)b - s->base);
+    if (unlikely((uintptr_t)b - s->base >= (uintptr_t)s->carved * s->block_size))
+        fail_misuse("malloc", b, "corrupt list of free blocks: a freed block was written to",
+                    s->block_size);
+    if (unlikely(offset % s->block_size != 0))
+        fail_misuse("malloc", b, "an interior pointer was freed", s->block_size);
+}
+
+/*
+ * The first two blocks of a list are about to be handed out: at this price, a
+ * division for a whole batch, most single mistakes are seen before they spread.
+ */
+static void slab_check_head(const struct slab *s)
+{
+    const struct block *first = s->free;
+    slab_check_listed(s, first);
+    if (unlikely(first->next == first))
+        fail_misuse("malloc", first, "double free found in the list of free blocks", s->block_size);
+    if (first->next != NULL && (uintptr_t)first->next - s->base >= (uintptr_t)s->carved * s->block_size)
+        slab_check_listed(s, first->next);
+}
+
 /* In audit mode: the free list of s is as long as the counts say, and well-formed. */
 static COLD void slab_check_list(const struct slab *s)
 {
     uint32_t expected = slab_free_count(s);
     uint32_t length = 0;
     for (struct block *b = s->free; b != NULL; b = b->next) {
-        uintptr_t offset = (uintptr_t)b - s->base;
-        if (offset >= (uintptr_t)s->carved * s->block_size)
-            fail_misuse("malloc", b, "corrupt list of free blocks: not in its slab; a free block was "
-                                     "written to",
-                        s->block_size);
-        if (offset % s->block_size != 0)
-            fail_misuse("malloc", b, "interior pointer was freed", s->block_size);
+        slab_check_listed(s, b);
         if (++length > expected)
             fail_misuse("malloc", b, "double free found in the list of free blocks", s->block_size);
     }
@@ -38,6 +57,7 @@ static COLD void slab_check_list(const struct slab *s)
 /* Move the free list of s (which has one) to the bin, and return its first block. */
 static struct block *slab_take_list(struct heap *h, struct slab *s, unsigned c)
 {
+    slab_check_head(s);
     if (unlikely(hakmem_options.audit))
         slab_check_list(s);
     struct block *first = s->free;
@@ -303,7 +323,7 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count)
     if (n > SIZE_POOL_MAX || !heap_is_real(h))
         return 0;
     unsigned c = size_class_of(n != 0 ? n : 1);
-    struct block *list = NULL;
+    struct block *list = NULL, *last = NULL;
     size_t ready = 0;
     while (ready < count) {
         struct block *b = heap_alloc_class(h, c);
@@ -311,7 +331,13 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count)
             break;
         b->next = list;
         list = b;
+        last = last == NULL ? b : last;
         ready++;
+    }
+    if (hakmem_options.merged_cache && hakmem_options.batch_refill && last != NULL) {
+        last->next = h->bin[c];
+        h->bin[c] = list;
+        return ready;
     }
     while (list != NULL) {
         struct block *next = list->next;

@@ -14,7 +14,7 @@
 #define BIN_WORDS (BIN_COUNT / 64)
 #define GROW_MIN (4 * MIB)
 #define GROW_MAX (32 * MIB)
-#define MARKED_GRANULES 1024
+#define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
 
 /* All guarded by large_lock; `head.tag` and `head.base` may be read without it. */
 struct span {

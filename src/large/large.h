@@ -10,8 +10,8 @@
  *   region map    s1 .. s1  s2 .. s2  s3 ............ s3
  *                | live    | free    | live             |
  *
- * A live span marks all its granules (the first MARKED_GRANULES of a huge
- * one). Inner granules of a free span hold old entries, which nobody follows
+ * A live span marks all its granules (of a huge one those of the first
+ * 16 GiB). Inner granules of a free span hold old entries, which nobody follows
  * without checking that the span covers the address and is live.
  *
  * Free spans stand in bins by size: exact up to 64 granules, then sixteen to a

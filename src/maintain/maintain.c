@@ -69,7 +69,7 @@ void maintain_stats(struct heap *h, struct hakmem_stats *stats)
     stats->memory_calls = os_memory_calls();
 }
 
-static void print_line(int fd, const char *name, uint64_t value)
+static bool print_line(int fd, const char *name, uint64_t value)
 {
     char text[128];
     struct print_buffer out;
@@ -79,42 +79,51 @@ static void print_line(int fd, const char *name, uint64_t value)
         print_char(&out, ' ');
     print_decimal_width(&out, value, 16);
     print_char(&out, '\n');
-    os_write(fd, text, print_stored(&out));
+    return os_write(fd, text, print_stored(&out));
 }
 
-static void print_counter_lines(int fd)
+static bool print_counters(int fd)
 {
     struct hakmem_stats unused;
     struct stats_walk walk = {.stats = &unused};
     memset(&unused, 0, sizeof unused);
     heap_walk(stats_heap, &walk);
-    for (unsigned i = 0; i < COUNTER_COUNT; i++)
-        print_line(fd, counters_name(i), walk.counters.value[i]);
+    bool ok = true;
+    for (unsigned i = 0; i < COUNTER_COUNT && ok; i++)
+        ok = print_line(fd, counters_name(i), walk.counters.value[i]);
+    return ok;
 }
 
-void maintain_print(struct heap *h, int fd)
+bool maintain_print(struct heap *h, int fd)
 {
     static const char title[] = "hakmem: statistics (bytes, or a count where the name says so)\n";
     struct hakmem_stats stats;
     maintain_stats(h, &stats);
-    os_write(fd, title, sizeof title - 1);
-    print_line(fd, "live", stats.live);
-    print_line(fd, "binned", stats.binned);
-    print_line(fd, "mapped", stats.mapped);
-    print_line(fd, "metadata", stats.metadata);
-    print_line(fd, "superslabs", stats.superslabs);
-    print_line(fd, "superslabs_empty", stats.superslabs_empty);
-    print_line(fd, "superslab_mapped", stats.superslab_mapped);
-    print_line(fd, "superslab_used", stats.superslab_used);
-    print_line(fd, "pool_mapped", stats.pool_mapped);
-    print_line(fd, "pool_used", stats.pool_used);
-    print_line(fd, "large_mapped", stats.large_mapped);
-    print_line(fd, "large_live", stats.large_live);
-    print_line(fd, "large_dirty", stats.large_dirty);
-    print_line(fd, "heaps", stats.heaps);
-    print_line(fd, "heaps_alive", stats.heaps_alive);
-    print_line(fd, "memory_calls", stats.memory_calls);
-    print_counter_lines(fd);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } lines[] = {
+        {"live", stats.live},
+        {"binned", stats.binned},
+        {"mapped", stats.mapped},
+        {"metadata", stats.metadata},
+        {"superslabs", stats.superslabs},
+        {"superslabs_empty", stats.superslabs_empty},
+        {"superslab_mapped", stats.superslab_mapped},
+        {"superslab_used", stats.superslab_used},
+        {"pool_mapped", stats.pool_mapped},
+        {"pool_used", stats.pool_used},
+        {"large_mapped", stats.large_mapped},
+        {"large_live", stats.large_live},
+        {"large_dirty", stats.large_dirty},
+        {"heaps", stats.heaps},
+        {"heaps_alive", stats.heaps_alive},
+        {"memory_calls", stats.memory_calls},
+    };
+    bool ok = os_write(fd, title, sizeof title - 1);
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0] && ok; i++)
+        ok = print_line(fd, lines[i].name, lines[i].value);
+    return ok && print_counters(fd);
 }
 
 size_t maintain_audit(struct heap *h, int fd)

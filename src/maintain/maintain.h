@@ -3,6 +3,7 @@
 #ifndef HAKMEM_MAINTAIN_MAINTAIN_H
 #define HAKMEM_MAINTAIN_MAINTAIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "hakmem/hakmem.h"
@@ -10,8 +11,8 @@
 
 /* Sums over all heaps and layers; h: the caller's heap, whose bins are counted. */
 void maintain_stats(struct heap *h, struct hakmem_stats *stats);
-/* The statistics as text. */
-void maintain_print(struct heap *h, int fd);
+/* The statistics as text. False with errno when it could not be written. */
+bool maintain_print(struct heap *h, int fd);
 /* Audits of all layers; the number of mismatches. */
 size_t maintain_audit(struct heap *h, int fd);
 /* Give back what is cached beyond about `keep` bytes; returns the bytes. */

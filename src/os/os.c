@@ -177,7 +177,7 @@ uint64_t os_now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-void os_write(int fd, const char *text, size_t length)
+bool os_write(int fd, const char *text, size_t length)
 {
     int saved = errno;
     while (length > 0) {
@@ -185,9 +185,10 @@ void os_write(int fd, const char *text, size_t length)
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
-            break;
+            return false;
         text += n;
         length -= (size_t)n;
     }
     errno = saved;
+    return true;
 }

@@ -38,8 +38,8 @@ bool os_protect_read_only(void *start, size_t size);
 /* Milliseconds of a clock that never goes back; no system call where the vDSO serves it. */
 uint64_t os_now_ms(void);
 
-/* Write all of it, best effort. */
-void os_write(int fd, const char *text, size_t length);
+/* Write all of it. False when that failed; only then errno says why. */
+bool os_write(int fd, const char *text, size_t length);
 
 /* mmap, munmap, mremap, madvise and mprotect calls since the start. */
 uint64_t os_memory_calls(void);
