@@ -70,7 +70,7 @@ static void mixed_calls(uint64_t seed)
 {
     uint64_t random = seed;
 
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < 1200; i++) {
         int at = (int)random_below(&random, BLOCKS);
         size_t size = 1 + random_size(&random, i % 50 == 0 ? MIB(70) : MIB(1));
         void *aligned = NULL;
@@ -103,7 +103,7 @@ static void mixed_calls(uint64_t seed)
             keep(at, malloc(size), size);
             break;
         }
-        if (i % 500 == 0)
+        if (i % 400 == 0)
             hakmem_trim(0);
     }
 }
@@ -232,12 +232,35 @@ static void caches_are_given_back_first(void)
     require_all_well();
 }
 
+/* A program may take for granted that a block can be made smaller. */
+static void shrinking(void)
+{
+    for (size_t from = 64; from <= MIB(80); from *= 3) {
+        for (size_t to = 1; to < from; to = to * 5 + 3) {
+            void *whole = malloc(from);
+            void *part;
+
+            require(whole != NULL);
+            pattern_fill(whole, from, 9);
+            hakmem_trim(0);
+            os_fail_after(0);
+            part = realloc(opaque_pointer(whole), to);
+            require(part != NULL);
+            os_fail_after(-1);
+            require(pattern_holds(part, to, whole, from, 9));
+            free(part);
+        }
+    }
+    require_all_well();
+}
+
 static const struct scenario scenarios[] = {
     {"first_calls", first_calls},
     {"calls_of_a_running_process", calls_of_a_running_process},
     {"live_blocks_survive", live_blocks_survive},
     {"starts_of_threads", starts_of_threads},
     {"caches_are_given_back_first", caches_are_given_back_first},
+    {"shrinking", shrinking},
     {NULL, NULL},
 };
 
@@ -277,6 +300,12 @@ static void free_memory_still_serves(void **state)
     assert_scenario_passes("caches_are_given_back_first");
 }
 
+static void realloc_to_less_never_fails(void **state)
+{
+    (void)state;
+    assert_scenario_passes("shrinking");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +314,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(live_blocks_keep_their_content),
         cmocka_unit_test(threads_that_cannot_have_a_heap_get_null),
         cmocka_unit_test(free_memory_still_serves),
+        cmocka_unit_test(realloc_to_less_never_fails),
     };
 
     if (argc != 3) /* a scenario makes the first call of its process itself */
