@@ -8,6 +8,8 @@
 
 /* Retired regions that are worth a grace period; each is some 2 KiB of metadata. */
 #define RETIRED_BATCH 64
+/* More than liburcu maps when it registers a reader. */
+#define READER_ROOM (1 * MIB)
 
 struct registry_root registry_root __attribute__((aligned(4096)));
 
@@ -99,15 +101,42 @@ void registry_synchronize(void)
     }
 }
 
+/*
+ * liburcu ends the program when it has no memory to register a reader. True
+ * when this thread is one already, or there is room for what registering maps.
+ */
+static bool registry_may_read(void)
+{
+    if (URCU_TLS(urcu_bp_reader) != NULL)
+        return true;
+    void *probe = os_map(READER_ROOM, os_page_size());
+    if (probe == NULL)
+        return false;
+    os_unmap(probe, READER_ROOM);
+    return true;
+}
+
+static void registry_walk_regions(void (*visit)(struct region *region, void *context), void *context)
+{
+    for (struct list *at = rcu_dereference(regions.next); at != &regions;
+         at = rcu_dereference(at->next))
+        visit(container_of(at, struct region, link), context);
+}
+
 void registry_walk(void (*visit)(struct region *region, void *context), void *context)
 {
     if (load_acquire(&walks_ended))
         return;
-    rcu_read_lock();
-    for (struct list *at = rcu_dereference(regions.next); at != &regions;
-         at = rcu_dereference(at->next))
-        visit(container_of(at, struct region, link), context);
-    rcu_read_unlock();
+    if (registry_may_read()) {
+        rcu_read_lock();
+        registry_walk_regions(visit, context);
+        rcu_read_unlock();
+    } else {
+        /* Memory is short: keep the writers out instead. */
+        lock_take(&registry_lock);
+        registry_walk_regions(visit, context);
+        lock_release(&registry_lock);
+    }
 }
 
 void registry_fork_prepare(void)

@@ -182,6 +182,7 @@ void registry_synchronize(void);
 /*
  * Call visit for each region; a read-side critical section of RCU. Not
  * async-signal-safe (the first call of a thread registers it as a reader).
+ * `visit` takes no lock of this or a lower rank.
  */
 void registry_walk(void (*visit)(struct region *region, void *context), void *context);
 

@@ -165,10 +165,37 @@ static void superslab_unmap_locked(struct superslab *ss)
     registry_retire(&ss->region, superslab_recycle);
 }
 
-/* The SuperSlab to take from: the fullest with room, then the one emptied last. */
+/* SuperSlabs that a search for a resident slab looks at. */
+#define DIRTY_LOOKS 8
+
+/* Among the fullest with room, one whose free slabs are resident. */
+static struct superslab *superslab_dirty_locked(void)
+{
+    unsigned looks = 0;
+    for (uint32_t left = nonempty; left != 0; left &= left - 1) {
+        struct list *bucket = &buckets[bits_lowest32(left)];
+        for (struct list *at = bucket->next; at != bucket; at = at->next) {
+            struct superslab *ss = container_of(at, struct superslab, link);
+            if ((ss->free_mask & ss->dirty_mask) != 0)
+                return ss;
+            if (++looks == DIRTY_LOOKS)
+                return NULL;
+        }
+    }
+    return NULL;
+}
+
+/*
+ * The SuperSlab to take from: the fullest with room, rather one whose free
+ * slabs are resident; then the one emptied last; then the system.
+ */
 static struct superslab *superslab_choose_locked(void)
 {
     if (nonempty != 0) {
+        struct superslab *ss = hakmem_options.hot_first && dirty_partial > 0 ? superslab_dirty_locked()
+                                                                             : NULL;
+        if (ss != NULL)
+            return ss;
         unsigned n = hakmem_options.hot_first ? bits_lowest32(nonempty) : bits_highest(nonempty);
         return container_of(list_front(&buckets[n]), struct superslab, link);
     }
