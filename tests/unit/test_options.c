@@ -191,7 +191,8 @@ static void a_bad_value_is_named_and_the_default_stands(void **state)
 
         snprintf(entry, sizeof entry, "HAKMEM_%s", cases[i].entry);
         snprintf(expected, sizeof expected,
-                 "hakmem: HAKMEM_%.*s='%s': %s; the default %s stands\n", (int)(equals - cases[i].entry), cases[i].entry, cases[i].shown,
+                 "hakmem: HAKMEM_%.*s='%s': %s; the default %s stands\n",
+                 (int)(equals - cases[i].entry), cases[i].entry, cases[i].shown,
                  cases[i].reason, cases[i].standing);
         START(entry);
         assert_string_equal(messages, expected);
