@@ -36,6 +36,7 @@ hakmem_audit
 hakmem_option_get
 hakmem_page
 hakmem_owns
+hakmem_page
 hakmem_prewarm
 hakmem_stats_get
 hakmem_stats_print
