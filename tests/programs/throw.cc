@@ -75,7 +75,8 @@ int main()
     int refused = 0;
     try {
         volatile size_t huge = SIZE_MAX / 4;
-        delete[] new char[huge];
+        char *volatile block = new char[huge];
+        delete[] block;
     } catch (const std::bad_alloc &) {
         refused = 1;
     }
