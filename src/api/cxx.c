@@ -5,11 +5,17 @@
  *
  * Compile with -fexceptions: what a new_handler throws must pass through here.
  *
- *     operator new ── malloc ── has memory ──> return         (the hit path)
+ *     operator new ── this thread's bin has a block ──> return    (as short as malloc)
+ *          │ no
+ *          ├── malloc ── has memory ──> return
  *          │ NULL
  *          └─> new_throwing: new_handler, again, ... or throw std::bad_alloc
  *              new_nothrow:  no handler: NULL; else the C++ library's own
  *                            nothrow form, which calls operator new in a try
+ *
+ * Misses and all of delete go through the public names: a program with a malloc
+ * and free of its own gets its own blocks from new as well, and then our bins
+ * stay empty.
  *
  * What the slow paths need of the C++ library is looked up when memory is
  * short. A weak reference alone would stay null in a C program that loads C++
@@ -21,6 +27,7 @@
 #include <stdlib.h>
 
 #include "base/bits.h"
+#include "heap/heap.h"
 #include "os/os.h"
 
 /*
@@ -183,11 +190,19 @@ static COLD void *new_aligned_throwing(size_t size, size_t alignment)
     return new_throwing(size, alignment);
 }
 
-static inline __attribute__((always_inline)) void *new_plain(size_t size)
+/* Not cold: blocks above the heap's table of small sizes come here each time. */
+static __attribute__((noinline)) void *new_missed(size_t size)
 {
     void *block = API(malloc)(size);
 
     return likely(block != NULL) ? block : new_throwing(size, NO_ALIGNMENT);
+}
+
+static inline __attribute__((always_inline)) void *new_plain(size_t size)
+{
+    void *block = heap_pop(heap_self, size);
+
+    return likely(block != NULL) ? block : new_missed(size);
 }
 
 static inline __attribute__((always_inline)) void *new_aligned(size_t size, size_t alignment)
