@@ -17,7 +17,7 @@ done < <(find src tests bench -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' | 
 while read -r file; do
     head -n 5 -- "$file" | grep -qF 'SPDX-License-Identifier: MIT' ||
         { echo "$file has no licence line (SPDX-License-Identifier: MIT)"; failed=1; }
-done < <(find src tests bench include build-aux/write-identity autogen.sh \
+done < <(find src tests bench include build-aux/write-identity quickstart autogen.sh \
     \( -name '*.[ch]' -o -name '*.cc' -o -name '*.cpp' -o -name '*.sh' -o -name quickstart \
     -o -name '*.py' -o -name write-identity -o -name '*.map' \) -type f | sort)
 
