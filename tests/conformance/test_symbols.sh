@@ -36,7 +36,6 @@ hakmem_audit
 hakmem_option_get
 hakmem_page
 hakmem_owns
-hakmem_page
 hakmem_prewarm
 hakmem_stats_get
 hakmem_stats_print
