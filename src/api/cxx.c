@@ -13,9 +13,9 @@
  *              new_nothrow:  no handler: NULL; else the C++ library's own
  *                            nothrow form, which calls operator new in a try
  *
- * Misses and all of delete go through the public names: a program with a malloc
- * and free of its own gets its own blocks from new as well, and then our bins
- * stay empty.
+ * What misses goes through the public names: a program with a malloc and free of
+ * its own gets its blocks from new as well. Since it may still get blocks of
+ * ours (a bin was prewarmed, it called memalign), delete asks the map first.
  *
  * What the slow paths need of the C++ library is looked up when memory is
  * short. A weak reference alone would stay null in a C program that loads C++
@@ -298,10 +298,25 @@ NEW_ALIGNED_NOTHROW(NEW_ARRAY(St11align_val_tRKSt9nothrow_t))
 
 /* ---- delete: what the caller knows of the block is not needed to find its slab ---- */
 
+/* A block of another thread, a large one, the program's own, null, or no block at all. */
+static __attribute__((noinline)) void delete_missed(void *block)
+{
+    if (load_relaxed(&registry_find(block)->tag) != TAG_NONE)
+        heap_free(heap_self, block, "operator delete");
+    else
+        API(free)(block);
+}
+
+static inline __attribute__((always_inline)) void delete_block(void *block)
+{
+    if (unlikely(!heap_push(heap_self, block)))
+        delete_missed(block);
+}
+
 #define DELETE(name, ...)                                                                         \
     OPERATOR(void, name, void *block, ##__VA_ARGS__)                                              \
     {                                                                                             \
-        API(free)(block);                                                                         \
+        delete_block(block);                                                                      \
     }
 
 /* An argument that is not looked at. */
