@@ -56,8 +56,8 @@ int hakmem_mallopt(int parameter, int value);
 #define malloc_trim hakmem_malloc_trim
 #define malloc_stats hakmem_malloc_stats
 #define malloc_info hakmem_malloc_info
-#define mallinfo hakmem_mallinfo
-#define mallinfo2 hakmem_mallinfo2
+#define mallinfo() hakmem_mallinfo() /* struct mallinfo keeps its name */
+#define mallinfo2() hakmem_mallinfo2()
 #define mallopt hakmem_mallopt
 
 #elif defined TEST_ON_LIBC
