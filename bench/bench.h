@@ -116,16 +116,26 @@ static inline bool bench_stats(struct hakmem_stats *stats)
 
 /* ---- printing ---- */
 
-static inline void bench_print_allocator(void)
+/* The object that a function of that name was bound to. */
+static inline const char *bench_object_of(const char *function)
 {
     Dl_info info;
-    void *function = dlsym(RTLD_DEFAULT, "malloc");
+    void *address = dlsym(RTLD_DEFAULT, function);
+    return address != NULL && dladdr(address, &info) != 0 ? info.dli_fname : "?";
+}
+
+/* Who serves this process; one allocator must have malloc and free. */
+static inline void bench_print_allocator(void)
+{
+    const char *object = bench_object_of("malloc");
+    if (strcmp(object, bench_object_of("free")) != 0)
+        bench_fail("malloc and free come from different objects");
     void *block = malloc(100);
     BENCH_KEEP(block);
     if (hakmem_owns != NULL && !hakmem_owns(block))
         bench_fail("hakmem is loaded, but malloc gave a block that is not its own");
     free(block);
-    printf("allocator %s\n", function != NULL && dladdr(function, &info) != 0 ? info.dli_fname : "?");
+    printf("allocator %s\n", object);
 }
 
 /* The closing lines of every program. */

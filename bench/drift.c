@@ -12,7 +12,8 @@
  *
  * A thread allocates while it is under its share of the live bytes of the
  * moment, else it frees a block at random. Each page of a block is written.
- * bench/run --memory-calls counts the system calls of a run.
+ * bench/run --memory-calls counts the system calls of a run. Under hakmem the
+ * statistics of the moment at which most was live are printed as peak_*.
  */
 #include <sys/mman.h>
 
@@ -39,6 +40,7 @@ struct worker {
     struct bench_random random;
     struct item *item; /* mapped, not malloced: the program's own memory is the same everywhere */
     size_t count, room, live;
+    bool first;
 };
 
 static void worker_add(struct worker *w)
@@ -63,6 +65,15 @@ static void worker_remove(struct worker *w)
     free(old.block);
 }
 
+static struct hakmem_stats peak; /* first thread only, until it ends */
+
+static void note_peak(void)
+{
+    struct hakmem_stats now;
+    if (bench_stats(&now) && now.live > peak.live)
+        peak = now;
+}
+
 static size_t target(size_t done, size_t all)
 {
     double phase = (double)done * (double)breaths / (double)all;
@@ -83,6 +94,8 @@ static void *work(void *argument)
             worker_add(w);
         else
             worker_remove(w);
+        if (w->first && done % (own / 100 + 1) == 0)
+            note_peak();
     }
     return NULL;
 }
@@ -106,7 +119,14 @@ int main(int argc, char **argv)
         if (worker[i].item == MAP_FAILED)
             bench_fail("out of memory");
     }
+    worker[0].first = true;
     double seconds = bench_threads(threads, work, worker, sizeof worker[0]);
+    if (peak.live != 0) {
+        printf("peak_mapped_mib %zu\npeak_live_mib %zu\npeak_superslab_mapped_mib %zu\n",
+               peak.mapped / BENCH_MIB, peak.live / BENCH_MIB, peak.superslab_mapped / BENCH_MIB);
+        printf("peak_superslab_used_mib %zu\npeak_pool_mapped_mib %zu\npeak_pool_used_mib %zu\n",
+               peak.superslab_used / BENCH_MIB, peak.pool_mapped / BENCH_MIB, peak.pool_used / BENCH_MIB);
+    }
     bench_print_result((double)operations, seconds);
     return 0;
 }
