@@ -12,8 +12,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -91,15 +91,21 @@ static void install(void (*handler)(int))
     struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART};
 
     require(sigemptyset(&action.sa_mask) == 0);
-    require(sigaction(SIGALRM, &action, NULL) == 0);
+    require(sigaction(SIGUSR1, &action, NULL) == 0);
 }
 
 /* One interrupt at a time, each a little later than the last was done. */
 static void interrupt_soon(long microseconds)
 {
-    struct itimerval timer = {.it_value = {0, microseconds}};
+    static timer_t timer;
+    static bool made;
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec when = {.it_value = {0, microseconds * 1000}};
 
-    require(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+    if (!made)
+        require(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    made = true;
+    require(timer_settime(timer, 0, &when, NULL) == 0);
 }
 
 static void interrupted_by_forks(void)
