@@ -59,7 +59,8 @@ struct scenario {
 
 /*
  * First in main: when the program was started to run one scenario of the list
- * (which ends with {NULL, NULL}), run it and exit; otherwise remember the program.
+ * (which ends with {NULL, NULL}), run it and exit. A scenario that hangs ends by
+ * SIGALRM after TEST_HANG_SECONDS (900).
  */
 void scenario_dispatch(int argc, char **argv, const struct scenario *list);
 
