@@ -28,6 +28,8 @@ import "C"
 
 import (
 	"fmt"
+	"io"
+	"os"
 	"sync"
 	"unsafe"
 )
@@ -48,7 +50,7 @@ func main() {
 		go func(m int) {
 			defer makers.Done()
 			state := uint32(m + 1)
-			for i := 0; i < 20000; i++ {
+			for i := 0; i < 60000; i++ {
 				state = state*1103515245 + 12345
 				size := 1 + int(state>>10)%2000
 				if i%100 == 0 {
@@ -86,4 +88,5 @@ func main() {
 		C.free(unsafe.Pointer(text))
 	}
 	fmt.Println("blocks", count, "bytes", bytes, "wrong", wrong)
+	io.Copy(io.Discard, os.Stdin)
 }
