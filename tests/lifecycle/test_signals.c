@@ -21,7 +21,7 @@
 #include "support/support.h"
 #include "support/api.h"
 
-enum { BLOCKS = 300, HANG_SECONDS = 120 };
+enum { BLOCKS = 300 };
 
 static void *block[BLOCKS];
 static size_t block_size[BLOCKS];
@@ -69,7 +69,7 @@ static void forking_handler(int signal_number)
     interrupts++;
     child = fork();
     if (child == 0) {
-        alarm(HANG_SECONDS);
+        end_if_hanging(4);
         if (child_executes)
             execl("/bin/true", "true", (char *)NULL);
         _exit(0);
@@ -188,7 +188,7 @@ static void returning_handler(int signal_number)
     child = fork();
     if (child == 0) {
         i_am_child = 1;
-        alarm(HANG_SECONDS);
+        end_if_hanging(4);
     } else if (child > 0) {
         int status;
 

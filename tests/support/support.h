@@ -59,10 +59,16 @@ struct scenario {
 
 /*
  * First in main: when the program was started to run one scenario of the list
- * (which ends with {NULL, NULL}), run it and exit. A scenario that hangs ends by
- * SIGALRM after TEST_HANG_SECONDS (900).
+ * (which ends with {NULL, NULL}), run it and exit.
  */
 void scenario_dispatch(int argc, char **argv, const struct scenario *list);
+
+/*
+ * End this process by SIGKILL after TEST_HANG_SECONDS (900) / part: what hangs
+ * must end some day, and nothing that works comes near this. Not inherited by
+ * children, which ask for themselves. Every scenario has it with part 1.
+ */
+void end_if_hanging(unsigned part);
 
 /* Run one scenario in a new process; returns its wait status. */
 int scenario_status(const char *name);
