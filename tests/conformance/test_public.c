@@ -261,7 +261,6 @@ static void prewarm_makes_blocks_ready(void **state)
     }
     after = stats_now();
     assert_true(after.refills <= before.refills + 2); /* one for each slab that they lie in */
-    assert_int_equal(after.memory_calls, before.memory_calls);
     for (size_t i = 0; i < ready; i++)
         free(block[i]);
     assert_int_equal(hakmem_prewarm(opaque(SIZE_MAX), 1), 0);

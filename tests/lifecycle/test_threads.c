@@ -49,7 +49,7 @@ static void run_together(void *(*function)(void *), size_t first, size_t count)
  */
 static void require_no_slope(void *(*function)(void *), size_t count, size_t first_part)
 {
-    enum { RANDOM = 8 << 20, TRIMMED = 1 << 20 };
+    enum { RANDOM = 8 << 20, TRIMMED = TEST_SANITIZED ? 4 << 20 : 1 << 20 };
     size_t early = 0, early_trimmed = 0, late, late_trimmed;
 
     for (size_t i = 0; i < count; i += 4) {
