@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stands in front of src/base/atomic.h for the models: fields of one thread
+ * are plain accesses here, so that a second thread at them is found.
+ */
+#ifndef HAKMEM_MODELS_ATOMIC_H
+#define HAKMEM_MODELS_ATOMIC_H
+
+#include_next "base/atomic.h"
+
+#undef plain_load
+#undef owner_load
+#undef owner_store
+#undef owner_decrement
+#define plain_load(p) (*(p))
+#define owner_load(p) (*(p))
+#define owner_store(p, v) ((void)(*(p) = (v)))
+#define owner_decrement(p) (--*(p))
+
+#endif
