@@ -161,6 +161,8 @@ static void vfork_and_exec_work_beside_busy_threads(void **state)
 static void a_child_of_vfork_may_allocate_for_its_parent(void **state)
 {
     (void)state;
+    if (TEST_TSAN)
+        skip_test("ThreadSanitizer makes a fork of each vfork");
     assert_scenario_passes("vfork_and_allocate");
 }
 

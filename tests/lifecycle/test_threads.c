@@ -120,7 +120,10 @@ static void churn_with_blocks_left(void)
  * own. One key is the first of the process, and enough follow that the last
  * has a number of 32 or more, where pthread_setspecific allocates.
  */
-enum { KEYS = 40 };
+enum {
+    KEYS = 40,
+    ROUNDS = TEST_TSAN ? 3 : 4 /* PTHREAD_DESTRUCTOR_ITERATIONS; in the last, TSan itself ends */
+};
 static pthread_key_t key[KEYS];
 
 struct late {
@@ -138,7 +141,7 @@ static void late_destructor(void *value)
         late->block[i] = malloc((size_t)(i * 97 + late->round * 1000 + 16));
         require(late->block[i] != NULL);
     }
-    if (++late->round < 4) { /* PTHREAD_DESTRUCTOR_ITERATIONS */
+    if (++late->round < ROUNDS) {
         require(pthread_setspecific(key[late->which], late) == 0);
         return;
     }
@@ -175,7 +178,7 @@ static void first_use_destructor(void *value)
     uintptr_t round = (uintptr_t)value;
 
     free(malloc(100 * round));
-    if (round < 4)
+    if (round < ROUNDS)
         require(pthread_setspecific(key[0], (void *)(round + 1)) == 0);
 }
 
@@ -199,7 +202,7 @@ static void parting_destructor(void *value)
 {
     uintptr_t round = (uintptr_t)value;
 
-    if (round < 4) {
+    if (round < ROUNDS) {
         require(pthread_setspecific(key[0], (void *)(round + 1)) == 0);
         return;
     }

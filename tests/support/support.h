@@ -14,14 +14,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
-#define TEST_SANITIZED 1
-#elif defined __has_feature
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define TEST_SANITIZED 1
+#ifndef __has_feature
+#define __has_feature(name) 0
 #endif
+#if defined __SANITIZE_THREAD__ || __has_feature(thread_sanitizer)
+#define TEST_TSAN 1
+#else
+#define TEST_TSAN 0
 #endif
-#ifndef TEST_SANITIZED
+#if TEST_TSAN || defined __SANITIZE_ADDRESS__ || __has_feature(address_sanitizer)
+#define TEST_SANITIZED 1
+#else
 #define TEST_SANITIZED 0
 #endif
 
