@@ -122,7 +122,7 @@ static void churn_with_blocks_left(void)
  */
 enum {
     KEYS = 40,
-    ROUNDS = TEST_TSAN ? 3 : 4 /* PTHREAD_DESTRUCTOR_ITERATIONS; in the last, TSan itself ends */
+    LAST_ROUND = TEST_TSAN ? 3 : 4 /* PTHREAD_DESTRUCTOR_ITERATIONS; in the last, TSan itself ends */
 };
 static pthread_key_t key[KEYS];
 
@@ -141,7 +141,7 @@ static void late_destructor(void *value)
         late->block[i] = malloc((size_t)(i * 97 + late->round * 1000 + 16));
         require(late->block[i] != NULL);
     }
-    if (++late->round < ROUNDS) {
+    if (++late->round < LAST_ROUND) {
         require(pthread_setspecific(key[late->which], late) == 0);
         return;
     }
@@ -178,7 +178,7 @@ static void first_use_destructor(void *value)
     uintptr_t round = (uintptr_t)value;
 
     free(malloc(100 * round));
-    if (round < ROUNDS)
+    if (round < LAST_ROUND)
         require(pthread_setspecific(key[0], (void *)(round + 1)) == 0);
 }
 
@@ -202,7 +202,7 @@ static void parting_destructor(void *value)
 {
     uintptr_t round = (uintptr_t)value;
 
-    if (round < ROUNDS) {
+    if (round < LAST_ROUND) {
         require(pthread_setspecific(key[0], (void *)(round + 1)) == 0);
         return;
     }
