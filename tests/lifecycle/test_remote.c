@@ -90,7 +90,7 @@ static void only_frees(size_t largest)
     atomic_store(&stop, false);
     require(pthread_create(&producer, NULL, producer_main, (void *)largest) == 0);
     require(pthread_create(&consumer, NULL, consumer_main, NULL) == 0);
-    for (size_t i = 0; i < setting("TEST_SECONDS", 2) * 50; i++) {
+    for (size_t i = 0; i < setting("TEST_SECONDS", 2) * 100; i++) {
         size_t now;
 
         nanosleep(&tick, NULL);
