@@ -18,11 +18,11 @@
 
 extern char **environ;
 
-/* Threads are started in the children of processes with several threads. */
+/* Threads are started in the children of processes with several threads, and handlers fork. */
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-    return "die_after_fork=0";
+    return "die_after_fork=0:report_signal_unsafe=0";
 }
 
 void require_failed(const char *file, int line, const char *what, size_t value, size_t bound)
