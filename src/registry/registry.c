@@ -102,13 +102,11 @@ void registry_synchronize(void)
 }
 
 /*
- * liburcu ends the program when it has no memory to register a reader. True
- * when this thread is one already, or there is room for what registering maps.
+ * liburcu ends the program when it has no memory to register a reader, and
+ * does not tell whether this thread is one: true when there would be room.
  */
 static bool registry_may_read(void)
 {
-    if (URCU_TLS(urcu_bp_reader) != NULL)
-        return true;
     void *probe = os_map(READER_ROOM, os_page_size());
     if (probe == NULL)
         return false;

@@ -309,12 +309,76 @@ static void atfork_handlers_allocate(void)
     end_busy(thread);
 }
 
+/* The thread that forked ends in the child; a thread that starts later takes its place. */
+static pthread_t forked_thread;
+
+static void *successor_main(void *argument)
+{
+    uint64_t random = 5;
+
+    (void)argument;
+    exchange_some(&random, 500);
+    return NULL;
+}
+
+static void *waiting_main(void *argument)
+{
+    pthread_t successor[4];
+
+    (void)argument;
+    require(pthread_join(forked_thread, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        require(pthread_create(&successor[i], NULL, successor_main, NULL) == 0);
+    for (int i = 0; i < 4; i++)
+        require(pthread_join(successor[i], NULL) == 0);
+    empty_slots();
+    require(hakmem_audit(STDERR_FILENO) == 0);
+    _exit(0);
+}
+
+static void *leaving_main(void *argument)
+{
+    uint64_t random = 6;
+    pid_t child;
+
+    (void)argument;
+    exchange_some(&random, 500);
+    child = fork();
+    require(child >= 0);
+    if (child == 0) {
+        pthread_t waiting;
+
+        end_if_hanging(4);
+        exchange_some(&random, 500);
+        forked_thread = pthread_self();
+        require(pthread_create(&waiting, NULL, waiting_main, NULL) == 0);
+        pthread_exit(NULL);
+    }
+    require_child_succeeds(child);
+    return NULL;
+}
+
+static void forked_thread_ends(void)
+{
+    pthread_t busy[BUSY];
+
+    start_busy(busy);
+    for (int i = 0; i < 20; i++) {
+        pthread_t leaving;
+
+        require(pthread_create(&leaving, NULL, leaving_main, NULL) == 0);
+        require(pthread_join(leaving, NULL) == 0);
+    }
+    end_busy(busy);
+}
+
 static const struct scenario scenarios[] = {
     {"fork_storm", fork_storm},
     {"fork_and_exec_nothing", fork_and_exec_nothing},
     {"forks_from_several_threads", forks_from_several_threads},
     {"chain_of_forks", chain_of_forks},
     {"atfork_handlers_allocate", atfork_handlers_allocate},
+    {"forked_thread_ends", forked_thread_ends},
     {NULL, NULL},
 };
 
@@ -348,6 +412,14 @@ static void the_programs_atfork_handlers_may_allocate(void **state)
     assert_scenario_passes("atfork_handlers_allocate");
 }
 
+static void the_thread_that_forked_may_end_in_the_child(void **state)
+{
+    (void)state;
+    if (TEST_TSAN)
+        skip_test("ThreadSanitizer does not know the main thread as one that can be joined");
+    assert_scenario_passes("forked_thread_ends");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +428,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(several_threads_may_fork_at_once),
         cmocka_unit_test(a_chain_of_fifty_generations_works),
         cmocka_unit_test(the_programs_atfork_handlers_may_allocate),
+        cmocka_unit_test(the_thread_that_forked_may_end_in_the_child),
     };
 
     scenario_dispatch(argc, argv, scenarios);
