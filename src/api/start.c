@@ -28,21 +28,22 @@ static struct lock *const all_locks[] = {
 
 static void fork_prepare(void)
 {
-    registry_fork_prepare();
+    /* A thread may enter liburcu with one of our locks held, never the other way round. */
     lock_fork_prepare(all_locks, LOCKS);
+    registry_fork_prepare();
 }
 
 static void fork_parent(void)
 {
-    lock_fork_parent(all_locks, LOCKS);
     registry_fork_parent();
+    lock_fork_parent(all_locks, LOCKS);
 }
 
 static void fork_child(void)
 {
+    registry_fork_child();
     heap_fork_child();
     lock_fork_child(all_locks, LOCKS);
-    registry_fork_child();
 }
 
 /*

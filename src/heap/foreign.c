@@ -28,7 +28,7 @@
 
 /* Rings in a queue that call for a look whether its owner sleeps. */
 #define COLLECT_RINGS 256
-#define COLLECT_SLABS 128
+#define COLLECT_SLABS REMOTE_CACHE_ENTRIES
 
 static void foreign_collect(struct heap *h, struct heap *owner);
 
@@ -147,7 +147,7 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
     while (ring != NULL) {
         struct ring *next = ring_next(ring);
         more = ring_open(ring, registry_find(ring));
-        struct remote_batch *entry = &batch[remote_cache_slot(more.slab) % COLLECT_SLABS];
+        struct remote_batch *entry = &batch[remote_cache_slot(more.slab) ];
         if (entry->slab == more.slab) {
             remote_batch_join(entry, &more);
         } else {

@@ -111,7 +111,7 @@ static struct heap *heap_acquire(void)
     }
     if (h != NULL) {
         store_relaxed(&heaps_alive, heaps_alive + 1);
-        pthread_mutex_lock(&h->owner); /* free: nobody locks another's but to look, under heaps_lock */
+        (void)pthread_mutex_trylock(&h->owner); /* free: others only look, under heaps_lock */
     }
     lock_release(&heaps_lock);
     return h;
@@ -185,9 +185,14 @@ void heap_fork_child(void)
     size_t alive = 0;
     for (struct heap *h = heaps; h != NULL; h = h->next_heap) {
         uint32_t state = load_relaxed(&h->state);
-        bool mine = h == heap_self;
+        bool mine = h == heap_self && h != &heap_orphan;
         if (!mine && (state == HEAP_ALIVE || state == HEAP_BUSY))
             store_relaxed(&h->state, HEAP_FROZEN);
+        if (mine) {
+            /* The mutex names the thread of the parent: unlocking it would fail for ever. */
+            heap_owner_init(h);
+            (void)pthread_mutex_trylock(&h->owner);
+        }
         alive += mine;
     }
     store_relaxed(&heaps_alive, alive);

@@ -186,7 +186,7 @@ void registry_synchronize(void);
  */
 void registry_walk(void (*visit)(struct region *region, void *context), void *context);
 
-/* liburcu's side of fork; before the locks are taken, after they are released. */
+/* liburcu's side of fork; after our locks are taken, before they are released. */
 extern struct lock registry_lock; /* for fork */
 void registry_fork_prepare(void);
 void registry_fork_parent(void);
