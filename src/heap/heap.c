@@ -121,12 +121,15 @@ static struct heap *heap_acquire(void)
  * Runs in every round of key destructors and acts in the last: other
  * destructors may still allocate and free in the rounds before.
  */
+/* ThreadSanitizer ends its own state of the thread in the last round. */
+#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - HAKMEM_TSAN)
+
 static void heap_thread_exit(void *value)
 {
     struct heap *h = value;
     if (heap_self != h)
         return; /* a forked child of a thread in its exit, or a second round after the last */
-    if (++h->exit_rounds < PTHREAD_DESTRUCTOR_ITERATIONS && pthread_setspecific(exit_key, h) == 0)
+    if (++h->exit_rounds < LAST_ROUND && pthread_setspecific(exit_key, h) == 0)
         return;
     heap_trim(h, false);
     heap_self = &heap_exited;

@@ -164,7 +164,7 @@ static struct span *span_find_locked(size_t size)
 static struct span *span_neighbour(uintptr_t address)
 {
     struct slab *s = registry_find((void *)address);
-    return s->tag == TAG_SPAN_FREE ? span_of(s) : NULL;
+    return load_relaxed(&s->tag) == TAG_SPAN_FREE ? span_of(s) : NULL;
 }
 
 /* Make `span` free: join it with its free neighbours and put it into its bin. */

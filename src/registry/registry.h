@@ -137,6 +137,8 @@ static inline struct slab *registry_find(const void *p)
     uintptr_t rotated = (uintptr_t)p >> 4 | (uintptr_t)p << (sizeof(uintptr_t) * 8 - 4);
     uintptr_t directory = rotated >> (REGISTRY_LEAF_SHIFT - 4);
     char *root = (char *)&registry_root;
+    /* What lies at an offset from the root is another object: the compiler must not know better. */
+    __asm__("" : "+r"(root));
     if (unlikely(directory >= REGISTRY_DIRECTORY_ENTRIES))
         return &registry_root.none;
     uintptr_t entry = rotated >> (GRANULE_SHIFT - 4 - 3) & (REGISTRY_LEAF_ENTRIES - 1) << 3;
