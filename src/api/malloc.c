@@ -134,9 +134,14 @@ HAKMEM_EXPORT size_t API(malloc_usable_size)(void *block)
 /* A new block with the content of the old one. */
 static void *realloc_move(void *block, size_t old_usable, size_t size)
 {
+    int saved = errno;
     void *fresh = API(malloc)(size);
-    if (unlikely(fresh == NULL))
-        return NULL;
+    if (unlikely(fresh == NULL)) {
+        if (size > old_usable)
+            return NULL;
+        errno = saved;
+        return block; /* to less never fails: the old block is large enough */
+    }
     memcpy(fresh, block, old_usable < size ? old_usable : size);
     API(free)(block);
     return fresh;
