@@ -19,7 +19,7 @@
 extern char **environ;
 
 /* Threads are started in the children of processes with several threads, and handlers fork. */
-const char *__tsan_default_options(void);
+__attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
     return "die_after_fork=0:report_signal_unsafe=0";
