@@ -151,7 +151,7 @@ static bool well_formed(const char *text)
 static void the_check_for_well_formed_xml_tells_bad_from_good(void **state)
 {
     (void)state;
-    assert_true(well_formed("<?xml version=\"1\"?>\n<a b=\"c\">text<d/><e f=\"1\" g=\"2\"/></a>\n"));
+    assert_true(well_formed("<?xml version=\"1\"?>\n<a b=\"c\">x<d/><e f=\"1\" g=\"2\"/></a>\n"));
     assert_false(well_formed("<a><b></a></b>"));
     assert_false(well_formed("<a>"));
     assert_false(well_formed("<a/><b x=1/>"));

@@ -105,7 +105,7 @@ for name in malloc free calloc realloc; do
     expect_binding '/libc\.so\.6' $name
 done
 
-libstdcxx=$(ldconfig -p 2>/dev/null | sed -nE '/libstdc\+\+\.so\.6 .*x86-64/{s/.*=> //p;q}')
+libstdcxx=$(ldconfig -p 2>/dev/null | awk '/libstdc\+\+\.so\.6 / && !found { found = 1; print $NF }')
 if [ -n "$libstdcxx" ] && command -v c++ >/dev/null; then
     cat >"$work/program.cc" <<'PROGRAM'
 #include <string>

@@ -209,7 +209,7 @@ static void small_commitment(void)
         require(pthread_join(thread[i], NULL) == 0);
     note("writable memory: %zu MiB with one thread, %zu MiB with %d more", before >> 20,
          after >> 20, THREADS);
-#ifndef TEST_ON_LIBC /* glibc takes 128 KiB from each of its 64 MiB arenas, which are not writable */
+#ifndef TEST_ON_LIBC
     require_at_most(before, MIB(24));
 #endif
     require_at_most(after - before, THREADS * MIB(4));

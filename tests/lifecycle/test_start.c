@@ -47,8 +47,8 @@ static void in_preinit(int argc, char **argv, char **environment)
     allocate_early(&preinit);
 }
 
-__attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(int, char **,
-                                                                               char **) = in_preinit;
+typedef void (*preinit_function)(int, char **, char **);
+__attribute__((section(".preinit_array"), used)) static preinit_function preinit_entry = in_preinit;
 
 __attribute__((constructor(101))) static void in_constructor(void)
 {

@@ -122,7 +122,7 @@ static void churn_with_blocks_left(void)
  */
 enum {
     KEYS = 40,
-    LAST_ROUND = TEST_TSAN ? 3 : 4 /* PTHREAD_DESTRUCTOR_ITERATIONS; in the last, TSan itself ends */
+    LAST_ROUND = TEST_TSAN ? 3 : 4 /* of PTHREAD_DESTRUCTOR_ITERATIONS; TSan itself ends in 4 */
 };
 static pthread_key_t key[KEYS];
 
