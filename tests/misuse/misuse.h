@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the programs of this folder share; each makes one mistake, and returns 0 if nobody saw it. */
+/* What the programs of this folder share; each makes one mistake, and returns 0 if none saw it. */
 #ifndef TESTS_MISUSE_MISUSE_H
 #define TESTS_MISUSE_MISUSE_H
 
