@@ -129,9 +129,9 @@ static void child_work(uint64_t seed)
             require(mine[i] != NULL);
         }
         exchange_some(&random, 300); /* frees blocks of the threads that are gone */
-        for (uintptr_t i = 0; i < CHILD_THREADS; i++)
+        for (int i = 0; i < CHILD_THREADS; i++)
             require(pthread_create(&thread[i], NULL, child_thread_main,
-                                   (void *)(seed + i + 1)) == 0);
+                                   (void *)(seed + (uintptr_t)i + 1)) == 0);
         for (int i = 0; i < 64; i++)
             free(mine[i]);
         if (TEST_SANITIZED)
