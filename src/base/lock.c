@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/lock.h"
 
+#include <time.h>
+
 #include "base/atomic.h"
 #include "base/bits.h"
 
@@ -10,6 +12,9 @@ static inline bool lock_process_has_one_thread(void) { return __libc_single_thre
 #else
 static inline bool lock_process_has_one_thread(void) { return false; }
 #endif
+
+/* Seconds that fork waits for a lock before it goes on without it. */
+#define FORK_WAIT_S 1
 
 #ifdef HAKMEM_DEBUG
 /* Debug builds only, so that the product keeps one TLS pointer and nothing else. */
@@ -51,6 +56,29 @@ bool lock_is_mine(const struct lock *lock)
     return load_relaxed(&lock->holder) == pthread_self();
 }
 
+/*
+ * Take a lock before fork. A handler may have interrupted its own thread
+ * between taking the mutex and writing the holder (or between the two steps of
+ * release): then nobody else will ever free it, and what it guards is whole.
+ * So the wait is bounded, far above any critical section.
+ */
+static bool lock_take_for_fork(struct lock *lock, bool wait)
+{
+    bool plain = lock_process_has_one_thread();
+    struct timespec until;
+    if (!plain && wait) {
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += FORK_WAIT_S;
+        if (pthread_mutex_timedlock(&lock->mutex, &until) != 0)
+            return false;
+    } else if (!plain && pthread_mutex_trylock(&lock->mutex) != 0) {
+        return false;
+    }
+    lock->plain = plain;
+    store_relaxed(&lock->holder, pthread_self());
+    return true;
+}
+
 void lock_fork_prepare(struct lock *const *locks, unsigned count)
 {
     bool interrupted = false;
@@ -60,13 +88,10 @@ void lock_fork_prepare(struct lock *const *locks, unsigned count)
         struct lock *lock = locks[i];
         if (lock_is_mine(lock)) {
             lock->fork = FORK_WAS_MINE;
-        } else if (!interrupted) {
-            lock_take(lock);
+        } else if (lock_take_for_fork(lock, !interrupted)) {
             lock->fork = FORK_TAKEN;
-        } else if (pthread_mutex_trylock(&lock->mutex) == 0) {
-            lock->plain = false;
-            store_relaxed(&lock->holder, pthread_self());
-            lock->fork = FORK_TAKEN;
+        } else {
+            interrupted = true;
         }
     }
 }

@@ -114,7 +114,7 @@ static void slab_start(struct heap *h, struct slab *s, unsigned c)
     owner_store(&s->carved, 0);
     s->block_size = class->size;
     s->capacity = class->capacity;
-    s->size_class = (uint8_t)c;
+    store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
     s->populated = 0;
     store_relaxed(&s->role, ROLE_HELD);
     store_relaxed(&s->tag, c <= CLASS_LAST_SLAB ? TAG_SMALL : TAG_POOL);

@@ -30,7 +30,7 @@ static void stats_region(struct region *region, void *context)
         uint8_t tag = load_relaxed(&s->tag);
         if (tag != TAG_SMALL && tag != TAG_POOL)
             continue;
-        const struct size_class *class = &size_class_table[s->size_class];
+        const struct size_class *class = &size_class_table[load_relaxed(&s->size_class)];
         walk->stats->live += (size_t)slab_used(s) * class->size;
         if (tag == TAG_POOL)
             walk->stats->pool_used += class->granules * GRANULE;

@@ -7,6 +7,8 @@
 #include "os/os.h"
 
 #define META_CHUNK (256 * KIB)
+/* Two lines: neighbours of different threads are not fetched together. */
+#define META_ALIGN ((size_t)2 * CACHE_LINE)
 
 struct lock meta_lock = LOCK_INIT(RANK_META);
 static char *meta_next;    /* guarded by meta_lock */
@@ -15,7 +17,7 @@ static size_t meta_total;  /* written under meta_lock, read relaxed */
 
 void *meta_alloc(size_t size)
 {
-    size = bits_round_up(size, CACHE_LINE);
+    size = bits_round_up(size, META_ALIGN);
     lock_take(&meta_lock);
     if (meta_left < size) {
         size_t chunk = bits_round_up(size > META_CHUNK ? size : META_CHUNK, os_page_size());

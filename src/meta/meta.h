@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-/* Zeroed, aligned to a cache line, never freed. NULL when memory is short. */
+/* Zeroed, aligned to two cache lines, never freed. NULL when memory is short. */
 void *meta_alloc(size_t size);
 /* Bytes taken from the system so far. */
 size_t meta_mapped(void);
