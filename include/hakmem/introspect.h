@@ -9,10 +9,10 @@
  * counters stay mapped for the life of the process, so that an address that
  * was once valid never leaves the map; the values move while they are read.
  *
- *   hakmem_page            a heap                older heap
+ *   hakmem_page    word    newest heap           older heap
  *   +---------------+      +------------------+      +--------
- *   | magic ...     |      | ...              |  +-->|
- *   | heap        --+----->| at heap_next:  --+--+   |
+ *   | magic ...     |  +-->| ...              |  +-->|
+ *   | heaps  --> [--+--+   | at heap_next:  --+--+   |
  *   | ...           |      | at heap_counters:|
  *   +---------------+      |  uint64[count]   |
  *                          +------------------+
@@ -41,7 +41,7 @@ struct hakmem_page {
     uint32_t counter_count; /* counters of a heap */
     uint64_t counter_names; /* address of uint64[counter_count]: addresses of their names */
     uint64_t version;       /* address of the text of hakmem_version */
-    uint64_t heap;          /* address of the heap of the thread that started the library */
+    uint64_t heaps;         /* address of the uint64 that holds the address of the newest heap */
     uint32_t heap_next;     /* offset in a heap of the uint64 address of the next older one; 0 ends */
     uint32_t heap_counters; /* offset in a heap of uint64[counter_count] */
 };

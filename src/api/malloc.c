@@ -19,7 +19,7 @@ static COLD void *malloc_out_of_memory(void)
     return NULL;
 }
 
-static COLD void *malloc_slow(struct heap *h, size_t size)
+static COLD void *malloc_slow(size_t size, struct heap *h)
 {
     if (unlikely(h == &heap_none)) {
         start_if_needed();
@@ -30,7 +30,7 @@ static COLD void *malloc_slow(struct heap *h, size_t size)
 }
 
 /* Above the table: the class takes a few instructions more, the bin is the same. */
-static __attribute__((noinline)) void *malloc_medium(struct heap *h, size_t size)
+static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h)
 {
     if (likely(size <= SIZE_POOL_MAX && size > SIZE_TABLE_MAX)) {
         unsigned c = size_class_of(size);
@@ -40,14 +40,14 @@ static __attribute__((noinline)) void *malloc_medium(struct heap *h, size_t size
             return b;
         }
     }
-    return malloc_slow(h, size);
+    return malloc_slow(size, h);
 }
 
 HAKMEM_EXPORT void *API(malloc)(size_t size)
 {
     struct heap *h = heap_self;
     void *p = heap_pop(h, size);
-    return likely(p != NULL) ? p : malloc_medium(h, size);
+    return likely(p != NULL) ? p : malloc_medium(size, h);
 }
 
 static COLD void free_slow(struct heap *h, void *p)

@@ -26,7 +26,7 @@ __attribute__((constructor)) static void page_constructor(void)
     hakmem_page.counter_count = COUNTER_COUNT;
     hakmem_page.counter_names = (uintptr_t)page_counter_names;
     hakmem_page.version = (uintptr_t)hakmem_version();
-    hakmem_page.heap = (uintptr_t)heap_of_thread();
+    hakmem_page.heaps = (uintptr_t)heap_list_head();
     hakmem_page.heap_next = offsetof(struct heap, next_heap);
     hakmem_page.heap_counters = offsetof(struct heap, counters);
     store_release(&hakmem_page.flags, HAKMEM_PAGE_STARTED); /* pairs with the reader's first look */

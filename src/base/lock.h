@@ -50,7 +50,9 @@ bool lock_is_mine(const struct lock *lock);
  * that interrupted it forks) is left as it is, on both sides: the interrupted
  * section goes on when the handler returns. In that case the other locks are
  * only tried, because waiting for a lower rank could deadlock; what could not
- * be had is made free in the child, which may exec or exit.
+ * be had is made free in the child, which may exec or exit. A handler may also
+ * interrupt the taking itself, between the mutex and its holder, which cannot
+ * be told from another thread's lock: so no wait is longer than a second.
  */
 void lock_fork_prepare(struct lock *const *locks, unsigned count);
 void lock_fork_parent(struct lock *const *locks, unsigned count);

@@ -26,8 +26,7 @@
 #include "os/fail.h"
 #include "superslab/superslab.h"
 
-/* Rings in a queue that call for a look whether its owner sleeps. */
-#define COLLECT_RINGS 256
+/* Slabs whose rings one collection joins; one entry for each slot of the cache's hash. */
 #define COLLECT_SLABS REMOTE_CACHE_ENTRIES
 
 static void foreign_collect(struct heap *h, struct heap *owner);
@@ -89,6 +88,9 @@ bool foreign_drain(struct heap *h)
 {
     struct ring *ring = remote_queue_take(&h->queue);
     bool any = ring != NULL;
+    /* The owner is awake: what a collection raised the limit to is over. */
+    if (any && load_relaxed(&h->collect_at) != COLLECT_RINGS)
+        store_relaxed(&h->collect_at, COLLECT_RINGS);
     while (ring != NULL) {
         struct ring *next = ring_next(ring);
         struct slab *s = registry_find(ring);
@@ -147,7 +149,7 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
     while (ring != NULL) {
         struct ring *next = ring_next(ring);
         more = ring_open(ring, registry_find(ring));
-        struct remote_batch *entry = &batch[remote_cache_slot(more.slab) ];
+        struct remote_batch *entry = &batch[remote_cache_slot(more.slab)];
         if (entry->slab == more.slab) {
             remote_batch_join(entry, &more);
         } else {

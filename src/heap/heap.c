@@ -11,9 +11,6 @@
 #include "meta/meta.h"
 #include "os/fail.h"
 
-/* Rings in a queue before somebody looks whether the owner sleeps. */
-#define COLLECT_FIRST 256
-
 struct heap heap_none;
 struct heap heap_exited;
 struct heap heap_orphan;
@@ -36,7 +33,7 @@ static void heap_init(struct heap *h, enum heap_state state)
         list_init(&h->partial[c]);
     list_init(&h->ready);
     pool_arena_init(&h->arena);
-    store_relaxed(&h->collect_at, COLLECT_FIRST);
+    store_relaxed(&h->collect_at, COLLECT_RINGS);
     store_relaxed(&h->state, state);
 }
 
@@ -117,13 +114,13 @@ static struct heap *heap_acquire(void)
     return h;
 }
 
+/* ThreadSanitizer ends its own state of the thread in the last round. */
+#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - HAKMEM_TSAN)
+
 /*
  * Runs in every round of key destructors and acts in the last: other
  * destructors may still allocate and free in the rounds before.
  */
-/* ThreadSanitizer ends its own state of the thread in the last round. */
-#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - HAKMEM_TSAN)
-
 static void heap_thread_exit(void *value)
 {
     struct heap *h = value;
@@ -176,6 +173,11 @@ void heap_walk(void (*visit)(struct heap *h, void *context), void *context)
 {
     for (struct heap *h = load_acquire(&heaps); h != NULL; h = h->next_heap)
         visit(h, context);
+}
+
+struct heap *const *heap_list_head(void)
+{
+    return &heaps;
 }
 
 size_t heap_count_alive(void)

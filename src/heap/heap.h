@@ -139,6 +139,8 @@ void heap_tick(struct heap *h);
 /* Call visit for each heap, the orphan heap included. Lock-free. */
 void heap_walk(void (*visit)(struct heap *h, void *context), void *context);
 size_t heap_count_alive(void);
+/* Where the address of the newest heap stands, for readers in other processes. */
+struct heap *const *heap_list_head(void);
 /* Blocks and bytes in the bins of h; owner only. */
 size_t heap_binned_bytes(const struct heap *h);
 /*

@@ -7,6 +7,9 @@
 
 extern struct heap heap_orphan;
 
+/* Rings in a queue that call for a look whether its owner sleeps. */
+#define COLLECT_RINGS 256
+
 static inline bool heap_is_real(const struct heap *h)
 {
     return h != &heap_none && h != &heap_exited;

@@ -141,7 +141,7 @@ static inline struct slab *registry_find(const void *p)
     __asm__("" : "+r"(root));
     if (unlikely(directory >= REGISTRY_DIRECTORY_ENTRIES))
         return &registry_root.none;
-    uintptr_t entry = rotated >> (GRANULE_SHIFT - 4 - 3) & (REGISTRY_LEAF_ENTRIES - 1) << 3;
+    uintptr_t entry = (uintptr_t)p >> (GRANULE_SHIFT - 3) & (REGISTRY_LEAF_ENTRIES - 1) << 3;
     /* Byte arithmetic, so that each of the two loads is one instruction. */
     entry += plain_load((uint64_t *)(void *)(root + directory * sizeof(uint64_t) +
                                              offsetof(struct registry_root, directory)));

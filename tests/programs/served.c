@@ -131,7 +131,8 @@ int main(int argc, char **argv)
         fail(1, "hakmem has not started in it");
 
     uint64_t sum[COUNTERS_MAX] = {0}, one[COUNTERS_MAX], names[COUNTERS_MAX], heaps = 0;
-    for (uint64_t heap = page.heap; heap != 0; heaps++) {
+    uint64_t heap;
+    for (read_target(page.heaps, &heap, sizeof heap); heap != 0; heaps++) {
         read_target(heap + page.heap_counters, one, page.counter_count * sizeof one[0]);
         for (unsigned i = 0; i < page.counter_count; i++)
             sum[i] += one[i];
