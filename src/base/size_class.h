@@ -25,7 +25,7 @@
 #define CLASS_LAST (CLASS_COUNT - 1)
 #define CLASS_LAST_SLAB 32             /* the last that lives in a 64 KiB slab */
 #define SIZE_TABLE_MAX ((size_t)1024)  /* up to here the class is a table look-up */
-#define SIZE_TABLE_ENTRIES (SIZE_TABLE_MAX / BLOCK_ALIGN + 1)
+#define SIZE_TABLE_ENTRIES (SIZE_TABLE_MAX + 1)
 #define SIZE_SLAB_MAX ((size_t)8 * KIB)
 #define SIZE_POOL_MAX ((size_t)64 * KIB)
 

@@ -71,12 +71,12 @@ void foreign_free(struct heap *h, struct slab *s, struct block *p)
     }
     const struct remote_batch *mine = &cache->batch[remote_cache_slot(s)];
     if (unlikely(mine->slab == s && mine->first == p))
-        fail_misuse("free", p, "double free", s->block_size);
+        fail_misuse("free", p, "double free", slab_block_size(s));
     if (unlikely(!remote_cache_add(cache, s, p))) {
         struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
         struct remote_batch displaced = *batch;
         batch->slab = NULL;
-        cache->bytes -= (size_t)displaced.count * displaced.slab->block_size;
+        cache->bytes -= (size_t)displaced.count * slab_block_size(displaced.slab);
         foreign_post(h, &displaced);
         remote_cache_add(cache, s, p);
     }
@@ -96,8 +96,8 @@ bool foreign_drain(struct heap *h)
         struct slab *s = registry_find(ring);
         struct remote_batch batch = ring_open(ring, s);
         HAKMEM_INVARIANT(load_relaxed(&s->owner) == h);
-        batch.last->next = s->free;
-        owner_store(&s->free, batch.first);
+        batch.last->next = *s->list;
+        owner_store(s->list, batch.first);
         counters_add(&h->counters, COUNTER_drained_rings, 1);
         counters_add(&h->counters, COUNTER_drained_blocks, batch.count);
         slab_credit(h, s, batch.count);

@@ -28,7 +28,7 @@ static bool exit_key_made;      /* constant after heap_start */
 static void heap_init(struct heap *h, enum heap_state state)
 {
     for (size_t i = 0; i < SIZE_TABLE_ENTRIES; i++)
-        h->class_of[i] = (uint8_t)size_class_of(i == 0 ? 1 : i * BLOCK_ALIGN);
+        h->class_of[i] = (uint8_t)size_class_of(i == 0 ? 1 : i);
     for (unsigned c = 0; c < CLASS_COUNT; c++)
         list_init(&h->partial[c]);
     list_init(&h->ready);
@@ -215,10 +215,10 @@ static const char *heap_wrong_pointer(const void *p)
 static void heap_check_block(const struct slab *s, const void *p, const char *function)
 {
     uint32_t offset = (uint32_t)((uintptr_t)p - s->base);
-    if (unlikely(offset % s->block_size != 0))
-        fail_misuse(function, p, "interior pointer, not the start of a block", s->block_size);
-    if (unlikely(offset / s->block_size >= s->capacity))
-        fail_misuse(function, p, "not a block: behind the last one of its slab", s->block_size);
+    if (unlikely(offset % slab_block_size(s) != 0))
+        fail_misuse(function, p, "interior pointer, not the start of a block", slab_block_size(s));
+    if (unlikely(offset / slab_block_size(s) >= s->capacity))
+        fail_misuse(function, p, "not a block: behind the last one of its slab", slab_block_size(s));
 }
 
 void heap_free(struct heap *h, void *p, const char *function)
@@ -258,7 +258,7 @@ size_t heap_usable(const void *p, const char *function)
     case TAG_SMALL:
     case TAG_POOL:
         heap_check_block(s, p, function);
-        return s->block_size;
+        return slab_block_size(s);
     case TAG_LARGE:
     case TAG_HUGE:
     case TAG_SPAN_FREE:

@@ -6,20 +6,24 @@
  *      |
  *      v
  *   bin[1] bin[2] ... bin[44]   heads of free blocks, side by side: malloc pops here
- *   class_of[]                  request / 16 -> class
+ *   class_of[]                  request -> class
  *   ----- below: slow paths ---------------------------------------------------
- *   fresh[c]    slab that is being carved      current[c]  slab of the last refill
+ *   held[c]     slab whose free blocks are bin[c]
+ *   fresh[c]    slab with room that was never carved; may be the held one
  *   partial[c]  slabs with free blocks, first in, first out
  *   ready       empty slabs kept for any class
  *   arena       pool runs                      remote      foreign frees on their way
  *   ----- shared with other threads -------------------------------------------
  *   queue       rings of blocks that others freed       state
  *
- * malloc pops from its bin. free pushes on the slab's own list when the heap of
- * the calling thread owns the slab, and gathers a foreign block otherwise. A
- * miss in malloc moves the whole list of a slab to the bin in O(1); the count
- * moves with it, because the length of the list is carved - used.
+ * malloc pops from its bin. When the heap of the calling thread owns the slab,
+ * free pushes on the bin if the slab is held, so that the block that was freed
+ * last is handed out next, and else on the slab's own list; a foreign block is
+ * gathered. A miss in malloc makes another slab the held one and its list the
+ * bin, in O(1): the bin was empty, so every carved block of the old one is in
+ * use, and the length of the new list is carved - used.
  *
+ *   all blocks of bin[c] belong to held[c]
  *   for each slab of the heap:  used = live + in bin[c] + gathered or queued
  *
  * Life of a heap: made or taken over by a thread (ALIVE) -> the thread exits:
@@ -55,8 +59,8 @@ struct heap {
     /* Slow paths; owner thread only, or who holds the heap BUSY. */
     uint8_t exit_rounds;                  /* rounds of key destructors seen */
     uint32_t ticks;                       /* slow paths since the last look at the clock */
+    struct slab *held[CLASS_COUNT];
     struct slab *fresh[CLASS_COUNT];
-    struct slab *current[CLASS_COUNT];
     struct list partial[CLASS_COUNT];
     uint32_t runs[CLASS_COUNT];           /* slabs or runs of the class that it started */
     struct list ready;
@@ -85,7 +89,7 @@ static inline void *heap_pop(struct heap *h, size_t n)
 {
     if (unlikely(n > SIZE_TABLE_MAX))
         return NULL;
-    unsigned c = h->class_of[(n + BLOCK_ALIGN - 1) / BLOCK_ALIGN];
+    unsigned c = h->class_of[n];
     struct block *b = h->bin[c];
     if (likely(b != NULL))
         h->bin[c] = b->next;
@@ -94,6 +98,9 @@ static inline void *heap_pop(struct heap *h, size_t n)
 
 /* The slab has reached the level at which something must be done; errno is kept. */
 COLD void heap_slab_event(struct heap *h, struct slab *s);
+
+/* b, the last block that was freed to the list of s, is freed again: the end of the program. */
+_Noreturn COLD void heap_double_free(const struct slab *s, const struct block *b);
 
 /*
  * Free p if it lies in a slab of h. False when it does not: then heap_free.
@@ -105,8 +112,11 @@ static inline bool heap_push(struct heap *h, void *p)
     if (unlikely(plain_load(&s->owner) != h))
         return false;
     struct block *b = p;
-    b->next = owner_load(&s->free);
-    owner_store(&s->free, b);
+    struct block *head = owner_load(s->list);
+    if (unlikely(head == b))
+        heap_double_free(s, b);
+    b->next = head;
+    owner_store(s->list, b);
     if (unlikely(owner_decrement(&s->countdown) == 0))
         heap_slab_event(h, s);
     return true;

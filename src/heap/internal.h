@@ -4,6 +4,7 @@
 #define HAKMEM_HEAP_INTERNAL_H
 
 #include "heap/heap.h"
+#include "options/options.h"
 
 extern struct heap heap_orphan;
 
@@ -15,6 +16,9 @@ static inline bool heap_is_real(const struct heap *h)
     return h != &heap_none && h != &heap_exited;
 }
 
+/* Frees of a held slab until its countdown is looked at again: of no account. */
+#define HELD_COUNTDOWN UINT32_MAX
+
 static inline unsigned slab_free_count(const struct slab *s)
 {
     return s->carved - slab_used(s);
@@ -23,14 +27,26 @@ static inline unsigned slab_free_count(const struct slab *s)
 /* `used` becomes n at event level `level` <= n. */
 static inline void slab_set_used(struct slab *s, uint32_t n, uint32_t level)
 {
-    owner_store(&s->level, level);
+    owner_store(&s->level, (uint16_t)level);
     owner_store(&s->countdown, n - level);
 }
 
+/*
+ * False when a switch keeps the bins empty, so that every call takes the slow
+ * path; so does the audit, because a list that runs empty is compared with its count.
+ */
+static inline bool heap_has_bins(void)
+{
+    return hakmem_options.merged_cache && hakmem_options.batch_refill && !hakmem_options.audit;
+}
+
 /* slab.c: where a heap keeps its slabs. */
+/* Of the list of s, which has a block, the first two are blocks of s; else the program ends. */
+void slab_check_head(const struct slab *s);
+COLD void slab_check_list(const struct slab *s);
 struct slab *slab_obtain(struct heap *h, unsigned c);
 void slab_park(struct heap *h, struct slab *s);
-/* `n` blocks of s have been put on its list: used falls by n. */
+/* `n` blocks have been put on the list of s: used falls by n, unless s is held. */
 void slab_credit(struct heap *h, struct slab *s, uint32_t n);
 void slab_return_ready(struct heap *h, size_t keep);
 
@@ -45,7 +61,7 @@ void foreign_drain_dead(struct heap *h);
 
 /* refill.c */
 struct block *heap_refill(struct heap *h, unsigned c);
-/* The blocks of all bins go back to their slabs; no slab is held any more. */
+/* The blocks of all bins go back to their slabs; no slab is held or fresh any more. */
 void heap_flush_bins(struct heap *h);
 
 #endif

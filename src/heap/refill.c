@@ -14,65 +14,58 @@
 #define TICKS 256
 #define TICK_MS 100
 
-/* b stands in the free list of s: end the program unless a block of s starts there. */
-static void slab_check_listed(const struct slab *s, const struct block *b)
+static void count_refill(struct heap *h, uint32_t blocks)
 {
-    uint32_t offset = (uint32_t)((uintptr_t)b - s->base);
-    if (unlikely((uintptr_t)b - s->base >= (uintptr_t)s->carved * s->block_size))
-        fail_misuse("malloc", b, "corrupt list of free blocks: a freed block was written to",
-                    s->block_size);
-    if (unlikely(offset % s->block_size != 0))
-        fail_misuse("malloc", b, "an interior pointer was freed", s->block_size);
+    counters_add(&h->counters, COUNTER_refills, 1);
+    counters_add(&h->counters, COUNTER_refilled_blocks, blocks);
+}
+
+/* One more block of s, which is not held, is in use: the first of its list (which has one). */
+static struct block *slab_take_one(struct heap *h, struct slab *s)
+{
+    slab_check_head(s);
+    struct block *b = s->free;
+    owner_store(&s->free, b->next);
+    owner_store(&s->countdown, s->countdown + 1);
+    if ((s->free == NULL) != (slab_free_count(s) == 0))
+        slab_check_list(s); /* does not return */
+    count_refill(h, 1);
+    return b;
+}
+
+/* Make s, which has a free list, the held slab of its class; returns the first block. */
+static struct block *slab_hold(struct heap *h, struct slab *s, unsigned c)
+{
+    slab_check_head(s);
+    struct block *first = s->free;
+    count_refill(h, slab_free_count(s));
+    h->held[c] = s;
+    h->bin[c] = first->next;
+    owner_store(&s->free, NULL);
+    s->list = &h->bin[c];
+    slab_set_used(s, HELD_COUNTDOWN, 0);
+    store_release(&s->role, ROLE_HELD);
+    return first;
 }
 
 /*
- * The first two blocks of a list are about to be handed out: at this price, a
- * division for a whole batch, most single mistakes are seen before they spread.
+ * The held slab of class c serves it no longer. Its free blocks are those of
+ * the bin, `count` of them.
  */
-static void slab_check_head(const struct slab *s)
+static void slab_release(struct heap *h, unsigned c, uint32_t count)
 {
-    const struct block *first = s->free;
-    slab_check_listed(s, first);
-    if (unlikely(first->next == first))
-        fail_misuse("malloc", first, "double free found in the list of free blocks", s->block_size);
-    if (first->next != NULL && (uintptr_t)first->next - s->base >= (uintptr_t)s->carved * s->block_size)
-        slab_check_listed(s, first->next);
-}
-
-/* In audit mode: the free list of s is as long as the counts say, and well-formed. */
-static COLD void slab_check_list(const struct slab *s)
-{
-    uint32_t expected = slab_free_count(s);
-    uint32_t length = 0;
-    for (struct block *b = s->free; b != NULL; b = b->next) {
-        slab_check_listed(s, b);
-        if (++length > expected)
-            fail_misuse("malloc", b, "double free found in the list of free blocks", s->block_size);
-    }
-    if (length != expected)
-        fail_misuse("malloc", (void *)s->base, "double free or lost blocks in the slab that starts here",
-                    s->block_size);
-}
-
-/* Move the free list of s (which has one) to the bin, and return its first block. */
-static struct block *slab_take_list(struct heap *h, struct slab *s, unsigned c)
-{
-    slab_check_head(s);
-    if (unlikely(hakmem_options.audit))
-        slab_check_list(s);
-    struct block *first = s->free;
-    uint32_t count = slab_free_count(s);
-    if (unlikely(!hakmem_options.merged_cache || !hakmem_options.batch_refill)) {
-        owner_store(&s->free, first->next);
-        count = 1;
-    } else {
-        owner_store(&s->free, NULL);
-        h->bin[c] = first->next;
-    }
-    owner_store(&s->countdown, s->countdown + count);
-    counters_add(&h->counters, COUNTER_refills, 1);
-    counters_add(&h->counters, COUNTER_refilled_blocks, count);
-    return first;
+    struct slab *s = h->held[c];
+    h->held[c] = NULL;
+    owner_store(&s->free, h->bin[c]);
+    h->bin[c] = NULL;
+    s->list = &s->free;
+    slab_set_used(s, s->carved - count, 0);
+    store_release(&s->role, ROLE_FRESH);
+    if (s == h->fresh[c] && s->carved < s->capacity)
+        return;
+    if (s == h->fresh[c])
+        h->fresh[c] = NULL;
+    slab_park(h, s);
 }
 
 /* Fault in ahead what the next `size` bytes of a clean slab will touch. */
@@ -87,54 +80,23 @@ static void slab_populate(struct heap *h, struct slab *s, unsigned c, size_t car
     s->populated = (uint8_t)granules;
 }
 
-/* Make blocks from the untouched room of s (which has some). */
-static struct block *slab_carve(struct heap *h, struct slab *s, unsigned c)
+/* Make blocks from the untouched room of s, which has some and is not held. */
+static void slab_carve(struct heap *h, struct slab *s, unsigned c)
 {
-    size_t size = s->block_size;
+    size_t size = size_class_size(c);
     uint32_t n = hakmem_options.batch_refill ? size_class_table[c].batch : 1;
     if (n > (uint32_t)(s->capacity - s->carved))
         n = s->capacity - s->carved;
     slab_populate(h, s, c, (s->carved + n) * size);
     char *at = (char *)s->base + s->carved * size;
-    struct block *first = (struct block *)(void *)at;
-    struct block *rest = n > 1 ? (struct block *)(void *)(at + size) : NULL;
-    for (uint32_t i = 1; i < n; i++) {
-        at += size;
-        ((struct block *)(void *)at)->next = i + 1 < n ? (struct block *)(void *)(at + size) : NULL;
+    struct block **end = &s->free;
+    for (uint32_t i = 0; i < n; i++, at += size) {
+        owner_store(end, (struct block *)(void *)at);
+        end = &((struct block *)(void *)at)->next;
     }
+    *end = NULL;
     owner_store(&s->carved, (uint16_t)(s->carved + n));
     counters_add(&h->counters, COUNTER_carved_blocks, n);
-    if (likely(hakmem_options.merged_cache)) {
-        h->bin[c] = rest;
-        owner_store(&s->countdown, s->countdown + n);
-    } else {
-        owner_store(&s->free, rest);
-        owner_store(&s->countdown, s->countdown + 1);
-        n = 1;
-    }
-    counters_add(&h->counters, COUNTER_refills, 1);
-    counters_add(&h->counters, COUNTER_refilled_blocks, n);
-    return first;
-}
-
-/* A held slab that has a free list. */
-static struct slab *heap_held_with_free(struct heap *h, unsigned c)
-{
-    struct slab *s = h->fresh[c];
-    if (s != NULL && s->free != NULL)
-        return s;
-    s = h->current[c];
-    return s != NULL && s->free != NULL ? s : NULL;
-}
-
-static void heap_set_current(struct heap *h, unsigned c, struct slab *s)
-{
-    struct slab *old = h->current[c];
-    h->current[c] = s;
-    if (s != NULL)
-        store_release(&s->role, ROLE_HELD);
-    if (old != NULL)
-        slab_park(h, old);
 }
 
 /* The partial slab that has waited longest: it has gathered the most blocks. */
@@ -145,47 +107,65 @@ static struct slab *heap_take_partial(struct heap *h, unsigned c)
         return NULL;
     struct slab *s = container_of(front, struct slab, link);
     list_remove(&s->link);
-    heap_set_current(h, c, s);
     return s;
 }
 
+/* A slab of class c with a free block, in the order of heap_refill; not held, not listed. */
+static struct slab *heap_find_slab(struct heap *h, unsigned c)
+{
+    struct slab *s = h->fresh[c];
+    if (s != NULL && s->free != NULL)
+        return s;
+    struct slab *partial = heap_take_partial(h, c);
+    if (partial != NULL) {
+        if (partial->free == NULL)
+            slab_carve(h, partial, c);
+        return partial;
+    }
+    if (s == NULL && !hakmem_options.remote_drain && foreign_drain(h)) {
+        /* Switched off, it is the last resort before more memory. */
+        partial = heap_take_partial(h, c);
+        if (partial != NULL)
+            return partial;
+    }
+    if (s == NULL)
+        s = h->fresh[c] = slab_obtain(h, c);
+    if (s != NULL)
+        slab_carve(h, s, c);
+    return s;
+}
+
+/* With the bins switched off: one block of s, which goes back to where slabs wait. */
+static COLD struct block *heap_take_one(struct heap *h, struct slab *s, unsigned c)
+{
+    struct block *b = slab_take_one(h, s);
+    bool fresh = s == h->fresh[c];
+    if (fresh && s->carved < s->capacity)
+        return b;
+    if (fresh)
+        h->fresh[c] = NULL;
+    slab_park(h, s);
+    return b;
+}
+
 /*
- * Blocks for class c, in this order: the lists of the held slabs, what others
- * freed, the next partial slab, the untouched room of the fresh slab, a new
- * slab. Returns one block, the rest is in the bin; NULL when memory is short.
+ * Blocks for class c, whose bin is empty, in this order: what others freed, the
+ * fresh slab's list, the next partial slab, the fresh slab's untouched room, a
+ * new slab. Returns one block, the rest is in the bin; NULL when memory is short.
  */
 struct block *heap_refill(struct heap *h, unsigned c)
 {
-    struct slab *s = heap_held_with_free(h, c);
-    if (s != NULL)
-        return slab_take_list(h, s, c);
-    if (hakmem_options.remote_drain && foreign_drain(h)) {
-        s = heap_held_with_free(h, c);
-        if (s != NULL)
-            return slab_take_list(h, s, c);
+    if (hakmem_options.remote_drain && foreign_drain(h) && h->bin[c] != NULL) {
+        struct block *b = h->bin[c];
+        h->bin[c] = b->next;
+        return b;
     }
-    s = heap_take_partial(h, c);
-    if (s != NULL)
-        return s->free != NULL ? slab_take_list(h, s, c) : slab_carve(h, s, c);
-    s = h->fresh[c];
-    if (s != NULL && s->carved < s->capacity)
-        return slab_carve(h, s, c);
-    if (!hakmem_options.remote_drain && foreign_drain(h)) {
-        /* Switched off, it is the last resort before more memory. */
-        s = heap_held_with_free(h, c);
-        if (s == NULL)
-            s = heap_take_partial(h, c);
-        if (s != NULL)
-            return s->free != NULL ? slab_take_list(h, s, c) : slab_carve(h, s, c);
-    }
-    s = slab_obtain(h, c);
-    if (s == NULL)
+    if (h->held[c] != NULL)
+        slab_release(h, c, 0);
+    struct slab *s = heap_find_slab(h, c);
+    if (unlikely(s == NULL))
         return NULL;
-    struct slab *full = h->fresh[c];
-    h->fresh[c] = s;
-    if (full != NULL)
-        heap_set_current(h, c, full);
-    return slab_carve(h, s, c);
+    return likely(heap_has_bins()) ? slab_hold(h, s, c) : heap_take_one(h, s, c);
 }
 
 void heap_tick(struct heap *h)
@@ -206,22 +186,20 @@ void heap_tick(struct heap *h)
 void heap_flush_bins(struct heap *h)
 {
     for (unsigned c = 1; c < CLASS_COUNT; c++) {
-        struct block *b = h->bin[c];
-        h->bin[c] = NULL;
-        while (b != NULL) {
-            struct block *next = b->next;
-            struct slab *s = registry_find(b);
-            HAKMEM_INVARIANT(load_relaxed(&s->owner) == h);
-            b->next = s->free;
-            owner_store(&s->free, b);
-            slab_credit(h, s, 1);
-            b = next;
+        struct slab *s = h->held[c];
+        if (s != NULL) {
+            uint32_t count = 0;
+            for (const struct block *b = h->bin[c]; b != NULL && count <= s->carved; b = b->next)
+                count++;
+            if (count > s->carved)
+                fail_misuse("free", h->bin[c], "double free found in the list of free blocks",
+                            slab_block_size(s));
+            slab_release(h, c, count);
         }
-        struct slab *fresh = h->fresh[c];
+        s = h->fresh[c];
         h->fresh[c] = NULL;
-        if (fresh != NULL)
-            slab_park(h, fresh);
-        heap_set_current(h, c, NULL);
+        if (s != NULL)
+            slab_park(h, s);
     }
 }
 
@@ -323,7 +301,7 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count)
     if (n > SIZE_POOL_MAX || !heap_is_real(h))
         return 0;
     unsigned c = size_class_of(n != 0 ? n : 1);
-    struct block *list = NULL, *last = NULL;
+    struct block *list = NULL;
     size_t ready = 0;
     while (ready < count) {
         struct block *b = heap_alloc_class(h, c);
@@ -331,13 +309,7 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count)
             break;
         b->next = list;
         list = b;
-        last = last == NULL ? b : last;
         ready++;
-    }
-    if (hakmem_options.merged_cache && hakmem_options.batch_refill && last != NULL) {
-        last->next = h->bin[c];
-        h->bin[c] = list;
-        return ready;
     }
     while (list != NULL) {
         struct block *next = list->next;

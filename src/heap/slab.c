@@ -1,13 +1,53 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a heap keeps its slabs: held (fresh or current), listed (partial), or
- * nowhere (full, or nearly); and what happens when `countdown` reaches zero.
+ * Where a heap keeps its slabs: held, fresh, listed (partial), or nowhere (full,
+ * or nearly); and what happens when `countdown` reaches zero.
  */
 #include "heap/internal.h"
 #include "options/options.h"
 #include "os/fail.h"
 #include "os/os.h"
 #include "superslab/superslab.h"
+
+/* b stands in the free list of s: end the program unless a block of s starts there. */
+static void slab_check_listed(const struct slab *s, const struct block *b)
+{
+    uint32_t offset = (uint32_t)((uintptr_t)b - s->base);
+    if (unlikely((uintptr_t)b - s->base >= (uintptr_t)s->carved * slab_block_size(s)))
+        fail_misuse("malloc", b, "corrupt list of free blocks: a freed block was written to",
+                    slab_block_size(s));
+    if (unlikely(offset % slab_block_size(s) != 0))
+        fail_misuse("malloc", b, "an interior pointer was freed", slab_block_size(s));
+}
+
+/*
+ * The first two blocks of a list are about to be handed out: at this price, a
+ * division for a whole batch, most single mistakes are seen before they spread.
+ */
+void slab_check_head(const struct slab *s)
+{
+    const struct block *first = s->free;
+    slab_check_listed(s, first);
+    if (unlikely(first->next == first))
+        fail_misuse("malloc", first, "double free found in the list of free blocks", slab_block_size(s));
+    if (first->next != NULL && (uintptr_t)first->next - s->base >= (uintptr_t)s->carved * slab_block_size(s))
+        slab_check_listed(s, first->next);
+}
+
+/* The free list of s is as long as the counts say, and well-formed. */
+COLD void slab_check_list(const struct slab *s)
+{
+    uint32_t expected = slab_free_count(s);
+    uint32_t length = 0;
+    for (struct block *b = s->free; b != NULL; b = b->next) {
+        slab_check_listed(s, b);
+        if (++length > expected)
+            fail_misuse("malloc", b, "double free found in the list of free blocks", slab_block_size(s));
+    }
+    if (length != expected)
+        fail_misuse("malloc", (void *)s->base, "double free or lost blocks in the slab that starts here",
+                    slab_block_size(s));
+}
 
 /* What h may keep in empty slabs: its own bound, or its share of the bound of the process. */
 static size_t slab_ready_limit(struct heap *h)
@@ -35,6 +75,8 @@ static void slab_retire(struct heap *h, struct slab *s)
 {
     unsigned c = s->size_class;
     HAKMEM_CHECK(slab_used(s) == 0 && list_is_empty(&s->link));
+    if (unlikely(hakmem_options.audit))
+        slab_check_list(s);
     counters_add(&h->counters, COUNTER_slabs_emptied, 1);
     if (h->runs[c] > 0)
         h->runs[c]--;
@@ -77,10 +119,13 @@ void slab_credit(struct heap *h, struct slab *s, uint32_t n)
 {
     uint32_t used = slab_used(s);
     if (unlikely(n > used))
-        fail_misuse("free", (void *)s->base, "double free in the slab that starts here", s->block_size);
+        fail_misuse("free", (void *)s->base, "double free in the slab that starts here", slab_block_size(s));
     used -= n;
     switch (s->role) {
     case ROLE_HELD:
+        owner_store(&s->countdown, HELD_COUNTDOWN);
+        break;
+    case ROLE_FRESH:
         slab_set_used(s, used, 0);
         break;
     case ROLE_LISTED:
@@ -101,6 +146,11 @@ void slab_credit(struct heap *h, struct slab *s, uint32_t n)
     }
 }
 
+_Noreturn void heap_double_free(const struct slab *s, const struct block *b)
+{
+    fail_misuse("free", b, "double free", slab_block_size(s));
+}
+
 void heap_slab_event(struct heap *h, struct slab *s)
 {
     slab_credit(h, s, 0);
@@ -109,14 +159,14 @@ void heap_slab_event(struct heap *h, struct slab *s)
 static void slab_start(struct heap *h, struct slab *s, unsigned c)
 {
     const struct size_class *class = &size_class_table[c];
+    s->list = &s->free;
     owner_store(&s->free, NULL);
     slab_set_used(s, 0, 0);
     owner_store(&s->carved, 0);
-    s->block_size = class->size;
     s->capacity = class->capacity;
     store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
     s->populated = 0;
-    store_relaxed(&s->role, ROLE_HELD);
+    store_relaxed(&s->role, ROLE_FRESH);
     store_relaxed(&s->tag, c <= CLASS_LAST_SLAB ? TAG_SMALL : TAG_POOL);
     store_release(&s->owner, h);
     h->runs[c]++;

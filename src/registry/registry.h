@@ -62,21 +62,27 @@ enum slab_tag {
 /* Where the owner keeps a slab. */
 enum slab_role {
     ROLE_UNLISTED, /* full, or fewer free blocks than the class's rejoin count */
-    ROLE_HELD,     /* current or fresh slab of its class */
+    ROLE_HELD,     /* serves its class: its free blocks are the heap's bin */
+    ROLE_FRESH,    /* set aside by its heap with room that was never carved */
     ROLE_LISTED,   /* in the partial list: has free or uncarved blocks */
 };
 
 /*
  * Descriptor of a slab (or a run of granules), one cache line.
  *
- *    0 owner      8 free   16 countdown  20 level  24 block_size
- *   28 carved    30 capacity  32 tag class role index populated clean
+ *    0 owner      8 list   16 free   24 countdown  28 level  30 carved
+ *   32 capacity  34 tag class role index populated clean
  *   40 base      48 link
  *
- * used = level + countdown: blocks that are live, in the owner's bin, or on
- * their way home. `countdown` frees are left until something must be done:
- * at level 0 the slab is empty; at a higher level it has enough free blocks to
- * be listed again. Each free decrements it, so used is exact at all times.
+ * A block that the owner frees goes to *list: the slab's own `free`, or the
+ * heap's bin while the slab is held.
+ *
+ * used = level + countdown: blocks that are live or on their way home.
+ * `countdown` frees are left until something must be done: at level 0 the slab
+ * is empty; at a higher level it has enough free blocks to be listed again.
+ * Each free decrements it, so used is exact at all times. Of a held slab every
+ * carved block is live, on its way home, or in the bin: used = carved, and
+ * countdown, which the frees decrement all the same, only needs to be large.
  *
  *   used + length(free) == carved <= capacity
  *
@@ -85,10 +91,10 @@ enum slab_role {
  */
 struct slab {
     struct heap *owner;   /* atomic; changes only while no block is live */
-    struct block *free;   /* owner thread only */
+    struct block **list;  /* owner thread only: where its frees go */
+    struct block *free;   /* owner thread only; NULL while held */
     uint32_t countdown;   /* owner thread only; walkers read it */
-    uint32_t level;       /* owner thread only; walkers read it */
-    uint32_t block_size;  /* constant while in use */
+    uint16_t level;       /* owner thread only; walkers read it */
     uint16_t carved;      /* owner thread only; walkers read it */
     uint16_t capacity;    /* constant while in use */
     uint8_t tag;          /* atomic relaxed; constant while in use */
@@ -104,9 +110,19 @@ struct slab {
 
 _Static_assert(sizeof(struct slab) == CACHE_LINE, "a descriptor is one cache line");
 
+/* Exact for the owner; for a walker, the state of a moment that may be gone. */
 static inline uint32_t slab_used(const struct slab *s)
 {
-    return owner_load(&s->level) + owner_load(&s->countdown);
+    uint32_t carved = owner_load(&s->carved);
+    if (load_relaxed(&s->role) == ROLE_HELD)
+        return carved;
+    uint32_t used = owner_load(&s->level) + owner_load(&s->countdown);
+    return used < carved ? used : carved;
+}
+
+static inline size_t slab_block_size(const struct slab *s)
+{
+    return size_class_size(load_relaxed(&s->size_class));
 }
 
 #define REGISTRY_LEAF_SHIFT 32
@@ -141,11 +157,11 @@ static inline struct slab *registry_find(const void *p)
     __asm__("" : "+r"(root));
     if (unlikely(directory >= REGISTRY_DIRECTORY_ENTRIES))
         return &registry_root.none;
-    uintptr_t entry = (uintptr_t)p >> (GRANULE_SHIFT - 3) & (REGISTRY_LEAF_ENTRIES - 1) << 3;
-    /* Byte arithmetic, so that each of the two loads is one instruction. */
-    entry += plain_load((uint64_t *)(void *)(root + directory * sizeof(uint64_t) +
-                                             offsetof(struct registry_root, directory)));
-    return (struct slab *)(void *)(root + plain_load((uint64_t *)(void *)(root + entry)));
+    /* A leaf spans 4 GiB: the low half of the address holds the index without a mask. */
+    uint32_t entry = (uint32_t)(uintptr_t)p >> GRANULE_SHIFT;
+    const uint64_t *leaf =
+        (const uint64_t *)(void *)(root + plain_load(&((struct registry_root *)(void *)root)->directory[directory]));
+    return (struct slab *)(void *)(root + plain_load(&leaf[entry]));
 }
 
 /* Make the leaves for an address range. False when memory is short. */

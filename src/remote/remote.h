@@ -53,7 +53,7 @@ struct remote_batch {
     uint32_t count;
 };
 
-/* Owned by one thread. sum(count x block_size) == bytes. */
+/* Owned by one thread. sum(count x block size) == bytes. */
 struct remote_cache {
     struct remote_batch batch[REMOTE_CACHE_ENTRIES];
     size_t bytes;
@@ -86,7 +86,7 @@ static inline bool remote_cache_add(struct remote_cache *cache, struct slab *s, 
     } else {
         return false;
     }
-    cache->bytes += s->block_size;
+    cache->bytes += slab_block_size(s);
     return true;
 }
 

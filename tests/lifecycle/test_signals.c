@@ -244,9 +244,10 @@ static void handler_jumps_out(void)
 
     install(jumping_handler);
     while (jumps < 300) {
+        volatile sig_atomic_t seen = interrupts; /* before: a busy machine may interrupt at once */
         interrupt_soon(100 + (long)random_below(&random_state, 300));
         if (sigsetjmp(back, 1) == 0) {
-            for (sig_atomic_t seen = interrupts; interrupts == seen;) {
+            while (interrupts == seen) {
                 in_own_code = 0;
                 use_allocator(20);
                 in_own_code = 1;

@@ -38,7 +38,7 @@ static void mallocs_twice(void *n)
 
 static void frees_and_mallocs(void *p)
 {
-    size_t n = registry_find(p)->block_size;
+    size_t n = slab_block_size(registry_find(p));
     free_block(p);
     malloc_block(n);
 }
@@ -51,10 +51,10 @@ static void make(size_t n, unsigned blocks)
         block[i] = malloc_block(n);
 }
 
-/* Slab 0 is current and full: the next miss parks it. */
+/* Slab 0 is held and full: the next miss parks it. */
 static void park_setup(void)
 {
-    make(SIZE_OF_TWO, 4);
+    make(SIZE_OF_TWO, 2);
     explore_thread(mallocs, (void *)SIZE_OF_TWO, owner);
     explore_thread(frees_and_collects, block[0], &heap_exited);
     explore_thread(frees_and_collects, block[1], &heap_exited);
@@ -74,7 +74,7 @@ static void frees_both(void *unused)
 
 static void reuse_setup(void)
 {
-    make(SIZE_OF_TWO, 4);
+    make(SIZE_OF_TWO, 2);
     other = world_heap();
     both[0] = block[0];
     both[1] = block[1];
@@ -85,7 +85,7 @@ static void reuse_setup(void)
 /* Slab 0 is full and in no list; the owner frees a block of it, and allocates. */
 static void free_setup(void)
 {
-    make(SIZE_OF_THREE, 9);
+    make(SIZE_OF_THREE, 6);
     explore_require(registry_find(block[0])->role == ROLE_UNLISTED);
     explore_thread(frees_and_mallocs, block[2], owner);
     explore_thread(frees_and_collects, block[0], &heap_exited);
@@ -95,7 +95,7 @@ static void free_setup(void)
 /* Slab 0 is full and in no list, and all of it is freed by others. */
 static void drain_setup(void)
 {
-    make(SIZE_OF_TWO, 6);
+    make(SIZE_OF_TWO, 4);
     explore_require(registry_find(block[0])->role == ROLE_UNLISTED);
     other = world_heap();
     explore_thread(mallocs, (void *)SIZE_OF_TWO, owner);

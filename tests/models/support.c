@@ -80,7 +80,7 @@ struct slab *superslab_slab_take(void)
 static void heap_must_not_know(const struct heap *h, const struct slab *s)
 {
     for (unsigned c = 1; c <= 2; c++) {
-        explore_require(h->fresh[c] != s && h->current[c] != s);
+        explore_require(h->fresh[c] != s && h->held[c] != s);
         for (const struct block *b = h->bin[c]; b != NULL; b = b->next)
             explore_require(registry_find(b) != s);
         for (const struct list *at = h->partial[c].next; at != &h->partial[c]; at = at->next)
@@ -282,7 +282,7 @@ static bool *live_of(const void *p)
 {
     const struct slab *s = registry_find(p);
     explore_require(in_use[s - slabs]);
-    return &live[s - slabs][((uintptr_t)p - s->base) / s->block_size];
+    return &live[s - slabs][((uintptr_t)p - s->base) / slab_block_size(s)];
 }
 
 void block_mark_live(void *p)
@@ -317,8 +317,10 @@ void world_check(void)
             continue;
         for (unsigned k = 0; k < BLOCKS; k++)
             count += live[i][k];
-        for (struct block *b = s->owner->bin[s->size_class]; b != NULL; b = b->next)
-            count += registry_find(b) == s;
+        for (struct block *b = s->owner->bin[s->size_class]; b != NULL; b = b->next) {
+            if (s == s->owner->held[s->size_class])
+                count++;
+        }
         for (struct block *b = s->free; b != NULL; b = b->next)
             listed++;
         explore_require(slab_used(s) == count);
