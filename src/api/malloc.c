@@ -32,13 +32,19 @@ static COLD void *malloc_slow(size_t size, struct heap *h)
 /* Above the table: the class takes a few instructions more, the bin is the same. */
 static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h)
 {
-    if (likely(size <= SIZE_POOL_MAX && size > SIZE_TABLE_MAX)) {
+    if (likely(size <= SIZE_SLAB_MAX)) {
+        if (unlikely(size <= SIZE_TABLE_MAX))
+            return malloc_slow(size, h);
         unsigned c = size_class_of(size);
         struct block *b = h->bin[c];
         if (likely(b != NULL)) {
             h->bin[c] = b->next;
             return b;
         }
+    } else if (likely(size <= SIZE_POOL_MAX)) {
+        void *p = heap_pop_pool(h, size);
+        if (likely(p != NULL))
+            return p;
     }
     return malloc_slow(size, h);
 }
@@ -58,11 +64,19 @@ static COLD void free_slow(struct heap *h, void *p)
     heap_free(h, p, "free");
 }
 
+/* Above 8 KiB blocks have no owner: they go into this thread's arena. */
+static __attribute__((noinline)) void free_medium(struct heap *h, void *p)
+{
+    const struct slab *s = registry_find(p);
+    if (unlikely(load_relaxed(&s->tag) != TAG_POOL || !heap_push_pool(h, s, p)))
+        free_slow(h, p);
+}
+
 HAKMEM_EXPORT void API(free)(void *block)
 {
     struct heap *h = heap_self;
     if (unlikely(!heap_push(h, block)))
-        free_slow(h, block);
+        free_medium(h, block);
 }
 
 HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)

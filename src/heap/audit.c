@@ -91,11 +91,10 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s)
 static void audit_region(struct region *region, void *context)
 {
     struct heap_audit *audit = context;
-    size_t granules = region->size >> GRANULE_SHIFT;
-    for (size_t i = 0; i < granules; i++) {
+    size_t slabs = region->slabs != NULL ? region->size >> GRANULE_SHIFT : 0;
+    for (size_t i = 0; i < slabs; i++) {
         struct slab *s = &region->slabs[i];
-        uint8_t tag = load_relaxed(&s->tag);
-        if ((tag == TAG_SMALL || tag == TAG_POOL) && load_acquire(&s->owner) == audit->heap)
+        if (load_relaxed(&s->tag) == TAG_SMALL && load_acquire(&s->owner) == audit->heap)
             audit_slab(audit, s);
     }
 }
@@ -104,7 +103,7 @@ static void audit_region(struct region *region, void *context)
 static void audit_lists(struct heap_audit *audit)
 {
     struct heap *h = audit->heap;
-    for (unsigned c = 1; c < CLASS_COUNT; c++) {
+    for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         for (struct list *at = h->partial[c].next; at != &h->partial[c]; at = at->next) {
             struct slab *s = container_of(at, struct slab, link);
             if (s->role != ROLE_LISTED || s->size_class != c || s->owner != h)
@@ -129,12 +128,33 @@ static void audit_lists(struct heap_audit *audit)
     }
 }
 
+/* The arena holds as many bytes as it counts, in blocks that start where the pool has one. */
+static void audit_arena(struct heap_audit *audit)
+{
+    struct heap *h = audit->heap;
+    struct slab none = {.base = 0};
+    size_t bytes = 0;
+    for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++) {
+        for (struct block *b = h->bin[c]; b != NULL && bytes <= h->arena_bytes; b = b->next) {
+            struct slab *s = registry_find(b);
+            if (s->tag != TAG_POOL || pool_class_of(s, b, "free") != c) {
+                audit_report(audit, &none, "class of a block in the arena, address", c, (uintptr_t)b);
+                return;
+            }
+            bytes += size_class_size(c);
+        }
+    }
+    if (bytes != h->arena_bytes)
+        audit_report(audit, &none, "bytes in the arena", h->arena_bytes, bytes);
+}
+
 static void audit_one_heap(struct heap *h, struct heap_audit *audit)
 {
     audit->heap = h;
     foreign_drain(h);
     registry_walk(audit_region, audit);
     audit_lists(audit);
+    audit_arena(audit);
 }
 
 static void audit_dead_heap(struct heap *h, void *context)

@@ -61,6 +61,18 @@ void foreign_flush(struct heap *h)
     }
 }
 
+/* Part of what a heap may hold that its remote cache may have, on top. */
+#define REMOTE_PART 16
+
+/* More than the limit that was looked up last: with many threads each may gather less. */
+static COLD void foreign_overflow(struct heap *h)
+{
+    size_t most = heap_hold_limit(h) / REMOTE_PART;
+    h->remote.limit = most < hakmem_options.remote_batch ? most : hakmem_options.remote_batch;
+    if (h->remote.bytes > h->remote.limit)
+        foreign_flush(h);
+}
+
 void foreign_free(struct heap *h, struct slab *s, struct block *p)
 {
     struct remote_cache *cache = &h->remote;
@@ -80,8 +92,8 @@ void foreign_free(struct heap *h, struct slab *s, struct block *p)
         foreign_post(h, &displaced);
         remote_cache_add(cache, s, p);
     }
-    if (unlikely(cache->bytes > hakmem_options.remote_batch))
-        foreign_flush(h);
+    if (unlikely(cache->bytes > cache->limit))
+        foreign_overflow(h);
 }
 
 bool foreign_drain(struct heap *h)
@@ -122,10 +134,7 @@ static bool foreign_claim(struct heap *h, struct slab *s)
 {
     if (load_acquire(&s->role) != ROLE_UNLISTED)
         return false; /* the owner holds it */
-    if (s->tag == TAG_POOL)
-        pool_run_give_foreign(s);
-    else
-        superslab_slab_give(s);
+    superslab_slab_give(s);
     if (heap_is_real(h))
         counters_add(&h->counters, COUNTER_collected_slabs, 1);
     return true;

@@ -29,10 +29,10 @@ static void heap_init(struct heap *h, enum heap_state state)
 {
     for (size_t i = 0; i < SIZE_TABLE_ENTRIES; i++)
         h->class_of[i] = (uint8_t)size_class_of(i == 0 ? 1 : i);
-    for (unsigned c = 0; c < CLASS_COUNT; c++)
+    for (unsigned c = 0; c < SLAB_CLASSES; c++)
         list_init(&h->partial[c]);
     list_init(&h->ready);
-    pool_arena_init(&h->arena);
+    h->arena_next = SLAB_CLASSES;
     store_relaxed(&h->collect_at, COLLECT_RINGS);
     store_relaxed(&h->state, state);
 }
@@ -128,7 +128,7 @@ static void heap_thread_exit(void *value)
         return; /* a forked child of a thread in its exit, or a second round after the last */
     if (++h->exit_rounds < LAST_ROUND && pthread_setspecific(exit_key, h) == 0)
         return;
-    heap_trim(h, false);
+    heap_trim(h);
     heap_self = &heap_exited;
     lock_take(&heaps_lock);
     store_relaxed(&heaps_alive, heaps_alive - 1);
@@ -225,8 +225,10 @@ void heap_free(struct heap *h, void *p, const char *function)
 {
     struct slab *s = registry_find(p);
     switch (load_relaxed(&s->tag)) {
-    case TAG_SMALL:
     case TAG_POOL:
+        arena_free(h, s, p, function);
+        return;
+    case TAG_SMALL:
         heap_check_block(s, p, function);
         if (h == &heap_none) {
             h = heap_of_thread();
@@ -256,9 +258,10 @@ size_t heap_usable(const void *p, const char *function)
     struct slab *s = registry_find(p);
     switch (load_relaxed(&s->tag)) {
     case TAG_SMALL:
-    case TAG_POOL:
         heap_check_block(s, p, function);
         return slab_block_size(s);
+    case TAG_POOL:
+        return size_class_size(pool_class_of(s, p, function));
     case TAG_LARGE:
     case TAG_HUGE:
     case TAG_SPAN_FREE:

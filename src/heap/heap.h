@@ -5,14 +5,14 @@
  *   heap_self (the one TLS word)
  *      |
  *      v
- *   bin[1] bin[2] ... bin[44]   heads of free blocks, side by side: malloc pops here
+ *   bin[1] bin[2] ... bin[64]   heads of free blocks, side by side: malloc pops here
  *   class_of[]                  request -> class
  *   ----- below: slow paths ---------------------------------------------------
  *   held[c]     slab whose free blocks are bin[c]
  *   fresh[c]    slab with room that was never carved; may be the held one
  *   partial[c]  slabs with free blocks, first in, first out
  *   ready       empty slabs kept for any class
- *   arena       pool runs                      remote      foreign frees on their way
+ *   arena_*     bytes in the bins of the pool  remote      foreign frees on their way
  *   ----- shared with other threads -------------------------------------------
  *   queue       rings of blocks that others freed       state
  *
@@ -23,8 +23,13 @@
  * bin, in O(1): the bin was empty, so every carved block of the old one is in
  * use, and the length of the new list is carved - used.
  *
- *   all blocks of bin[c] belong to held[c]
+ *   all blocks of bin[c] belong to held[c], up to 8 KiB
  *   for each slab of the heap:  used = live + in bin[c] + gathered or queued
+ *
+ * Above 8 KiB a block has no owner: the bins of these classes are the thread's
+ * pool arena, into which it frees what it likes, up to thread_hold.
+ *
+ *   sum of the blocks in the bins of the pool classes == arena_bytes
  *
  * Life of a heap: made or taken over by a thread (ALIVE) -> the thread exits:
  * bins go home, empty slabs go back (DEAD) -> emptied by whoever frees into it
@@ -59,13 +64,16 @@ struct heap {
     /* Slow paths; owner thread only, or who holds the heap BUSY. */
     uint8_t exit_rounds;                  /* rounds of key destructors seen */
     uint32_t ticks;                       /* slow paths since the last look at the clock */
-    struct slab *held[CLASS_COUNT];
-    struct slab *fresh[CLASS_COUNT];
-    struct list partial[CLASS_COUNT];
-    uint32_t runs[CLASS_COUNT];           /* slabs or runs of the class that it started */
+    struct slab *held[SLAB_CLASSES];
+    struct slab *fresh[SLAB_CLASSES];
+    struct list partial[SLAB_CLASSES];
+    uint32_t slabs[SLAB_CLASSES];         /* slabs of the class that it started */
     struct list ready;
     size_t ready_count;
-    struct pool_arena arena;
+    size_t arena_bytes;                   /* in the bins of the pool classes */
+    size_t arena_limit;                   /* of arena_bytes; 0: to be looked up */
+    unsigned arena_next;                  /* class whose bin is given back next */
+    uint8_t arena_fetch[CLASS_COUNT - SLAB_CLASSES]; /* blocks that a refill fetches; 0: one */
     struct counters counters;
     struct remote_cache remote;
 
@@ -96,6 +104,18 @@ static inline void *heap_pop(struct heap *h, size_t n)
     return b;
 }
 
+/* The same for SIZE_SLAB_MAX < n <= SIZE_POOL_MAX. */
+static inline void *heap_pop_pool(struct heap *h, size_t n)
+{
+    unsigned c = pool_class_of_size(n);
+    struct block *b = h->bin[c];
+    if (likely(b != NULL)) {
+        h->bin[c] = b->next;
+        h->arena_bytes -= size_class_size(c);
+    }
+    return b;
+}
+
 /* The slab has reached the level at which something must be done; errno is kept. */
 COLD void heap_slab_event(struct heap *h, struct slab *s);
 
@@ -123,6 +143,26 @@ static inline bool heap_push(struct heap *h, void *p)
 }
 
 /*
+ * Free p, an address in a chunk of the pool whose descriptor is `s`, into the
+ * arena of h. False when no block starts there, or one that was just freed, or
+ * when there is no room (a thread without a heap has none): then heap_free.
+ */
+static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
+{
+    unsigned units = pool_units_at(s, p);
+    unsigned c = units <= 16 ? units + 24 : units / 2 + 32;
+    size_t bytes = h->arena_bytes + units * POOL_UNIT;
+    struct block *b = p;
+    struct block *head = h->bin[c];
+    if (unlikely(units == 0 || bytes > h->arena_limit || head == b))
+        return false;
+    h->arena_bytes = bytes;
+    b->next = head;
+    h->bin[c] = b;
+    return true;
+}
+
+/*
  * The slow path of malloc: any n, any h. NULL when memory is short, after
  * caches were given back and a second attempt. Does not set errno.
  */
@@ -139,8 +179,8 @@ struct heap *heap_of_thread(void);
 
 /* Fill slab lists so that `count` mallocs of n bytes find blocks; returns the blocks. */
 size_t heap_prewarm(struct heap *h, size_t n, size_t count);
-/* Everything that h holds without need goes home; owner only. Returns the bytes given back. */
-size_t heap_trim(struct heap *h, bool purge);
+/* Everything that h holds without need goes home; owner only. */
+void heap_trim(struct heap *h);
 /* Memory is short: give back all that can be had. */
 void heap_reclaim(struct heap *h);
 /* Look at the clock now and then, and give back what is old. */

@@ -50,6 +50,17 @@ void slab_park(struct heap *h, struct slab *s);
 void slab_credit(struct heap *h, struct slab *s, uint32_t n);
 void slab_return_ready(struct heap *h, size_t keep);
 
+/* Of what a heap may hold, ready slabs may have one part in so many, the arena the rest. */
+#define READY_PART 4
+/* Bytes that h may keep in ready slabs and in its arena; 0 unless it belongs to a running thread. */
+size_t heap_hold_limit(struct heap *h);
+
+/* arena.c: the bins of the pool classes. */
+struct block *arena_refill(struct heap *h, unsigned c);
+/* Free p, an address in the chunk with descriptor s, when heap_push_pool did not; any h. */
+void arena_free(struct heap *h, struct slab *s, struct block *p, const char *function);
+void arena_flush(struct heap *h);
+
 /* foreign.c: blocks of other heaps. */
 void foreign_free(struct heap *h, struct slab *s, struct block *p);
 /* Post everything that h has gathered. */

@@ -9,7 +9,7 @@
 #include "superslab/superslab.h"
 
 /* A class that has this many slabs is growing: fault the next one in with one call. */
-#define POPULATE_FROM_RUNS 4
+#define POPULATE_FROM_SLABS 4
 /* Slow paths between two looks at the clock, and milliseconds between two rounds. */
 #define TICKS 256
 #define TICK_MS 100
@@ -68,16 +68,13 @@ static void slab_release(struct heap *h, unsigned c, uint32_t count)
     slab_park(h, s);
 }
 
-/* Fault in ahead what the next `size` bytes of a clean slab will touch. */
-static void slab_populate(struct heap *h, struct slab *s, unsigned c, size_t carved_end)
+/* Fault in ahead what the blocks of a clean slab will touch. */
+static void slab_populate(struct heap *h, struct slab *s, unsigned c)
 {
-    if (!s->clean || h->runs[c] <= POPULATE_FROM_RUNS || !hakmem_options.populate)
+    if (!s->clean || h->slabs[c] <= POPULATE_FROM_SLABS || !hakmem_options.populate)
         return;
-    size_t granules = (carved_end + GRANULE - 1) >> GRANULE_SHIFT;
-    if (granules <= s->populated)
-        return;
-    os_populate((void *)(s->base + s->populated * GRANULE), (granules - s->populated) * GRANULE);
-    s->populated = (uint8_t)granules;
+    os_populate((void *)s->base, GRANULE);
+    s->clean = false;
 }
 
 /* Make blocks from the untouched room of s, which has some and is not held. */
@@ -87,7 +84,7 @@ static void slab_carve(struct heap *h, struct slab *s, unsigned c)
     uint32_t n = hakmem_options.batch_refill ? size_class_table[c].batch : 1;
     if (n > (uint32_t)(s->capacity - s->carved))
         n = s->capacity - s->carved;
-    slab_populate(h, s, c, (s->carved + n) * size);
+    slab_populate(h, s, c);
     char *at = (char *)s->base + s->carved * size;
     struct block **end = &s->free;
     for (uint32_t i = 0; i < n; i++, at += size) {
@@ -185,7 +182,8 @@ void heap_tick(struct heap *h)
 
 void heap_flush_bins(struct heap *h)
 {
-    for (unsigned c = 1; c < CLASS_COUNT; c++) {
+    arena_flush(h);
+    for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         struct slab *s = h->held[c];
         if (s != NULL) {
             uint32_t count = 0;
@@ -203,19 +201,18 @@ void heap_flush_bins(struct heap *h)
     }
 }
 
-size_t heap_trim(struct heap *h, bool purge)
+void heap_trim(struct heap *h)
 {
     foreign_flush(h);
     foreign_drain(h);
     heap_flush_bins(h);
     slab_return_ready(h, 0);
-    return pool_arena_trim(&h->arena, purge);
 }
 
 void heap_reclaim(struct heap *h)
 {
     if (heap_is_real(h))
-        heap_trim(h, false);
+        heap_trim(h);
     superslab_trim(0);
     pool_trim(0);
     large_unmap_free();
@@ -227,13 +224,16 @@ static void *heap_alloc_class(struct heap *h, unsigned c)
     struct block *b = h->bin[c];
     if (likely(b != NULL)) {
         h->bin[c] = b->next;
+        if (c >= SLAB_CLASSES)
+            h->arena_bytes -= size_class_size(c);
         return b;
     }
     heap_tick(h);
-    b = heap_refill(h, c);
+    struct block *(*refill)(struct heap *, unsigned) = c < SLAB_CLASSES ? heap_refill : arena_refill;
+    b = refill(h, c);
     if (unlikely(b == NULL)) {
         heap_reclaim(h);
-        b = heap_refill(h, c);
+        b = refill(h, c);
     }
     return b;
 }
@@ -280,18 +280,29 @@ void *heap_alloc(struct heap *h, size_t n)
     return heap_alloc_of_class(h, size_class_of(n != 0 ? n : 1));
 }
 
+static void *heap_alloc_pool_aligned(struct heap *h, unsigned c, size_t align)
+{
+    void *p = pool_take_aligned(c, align);
+    if (unlikely(p == NULL)) {
+        heap_reclaim(h);
+        p = pool_take_aligned(c, align);
+    }
+    return p;
+}
+
 void *heap_alloc_aligned(struct heap *h, size_t align, size_t n, bool *zeroed)
 {
     *zeroed = false;
     if (n == 0)
         n = 1;
     if (n <= SIZE_POOL_MAX && align <= SIZE_POOL_MAX) {
-        /* A run starts at a multiple of 64 KiB: blocks of a multiple of `align` are aligned. */
+        /* A slab starts at a multiple of 64 KiB: blocks of a multiple of `align` are aligned. */
         unsigned c = size_class_of(n < align ? align : n);
-        while (c < CLASS_COUNT && (size_class_size(c) & (align - 1)) != 0)
+        while (c < SLAB_CLASSES && (size_class_size(c) & (align - 1)) != 0)
             c++;
-        if (c < CLASS_COUNT)
+        if (c < SLAB_CLASSES || align <= POOL_UNIT)
             return heap_alloc_of_class(h, c);
+        return heap_alloc_pool_aligned(h, size_class_of(n > SIZE_SLAB_MAX ? n : SIZE_SLAB_MAX + 1), align);
     }
     return heap_alloc_large(h, n, align, zeroed);
 }

@@ -49,15 +49,13 @@ COLD void slab_check_list(const struct slab *s)
                     slab_block_size(s));
 }
 
-/* What h may keep in empty slabs: its own bound, or its share of the bound of the process. */
-static size_t slab_ready_limit(struct heap *h)
+size_t heap_hold_limit(struct heap *h)
 {
     if (load_relaxed(&h->state) != HEAP_ALIVE)
         return 0;
     size_t alive = heap_count_alive();
     size_t share = hakmem_options.process_hold / (alive != 0 ? alive : 1);
-    size_t bytes = share < hakmem_options.thread_hold ? share : hakmem_options.thread_hold;
-    return bytes >> GRANULE_SHIFT;
+    return share < hakmem_options.thread_hold ? share : hakmem_options.thread_hold;
 }
 
 void slab_return_ready(struct heap *h, size_t keep)
@@ -78,13 +76,9 @@ static void slab_retire(struct heap *h, struct slab *s)
     if (unlikely(hakmem_options.audit))
         slab_check_list(s);
     counters_add(&h->counters, COUNTER_slabs_emptied, 1);
-    if (h->runs[c] > 0)
-        h->runs[c]--;
-    if (s->tag == TAG_POOL) {
-        pool_run_give(&h->arena, s, load_relaxed(&h->state) != HEAP_ALIVE);
-        return;
-    }
-    size_t limit = slab_ready_limit(h);
+    if (h->slabs[c] > 0)
+        h->slabs[c]--;
+    size_t limit = heap_hold_limit(h) / READY_PART >> GRANULE_SHIFT;
     if (limit == 0) {
         superslab_slab_give(s);
         return;
@@ -165,21 +159,18 @@ static void slab_start(struct heap *h, struct slab *s, unsigned c)
     owner_store(&s->carved, 0);
     s->capacity = class->capacity;
     store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
-    s->populated = 0;
     store_relaxed(&s->role, ROLE_FRESH);
-    store_relaxed(&s->tag, c <= CLASS_LAST_SLAB ? TAG_SMALL : TAG_POOL);
+    store_relaxed(&s->tag, TAG_SMALL);
     store_release(&s->owner, h);
-    h->runs[c]++;
+    h->slabs[c]++;
     counters_add(&h->counters, COUNTER_slabs_started, 1);
 }
 
-/* An empty slab for class c: own ready ones, then the shared pool; runs from the arena. */
+/* An empty slab for class c: own ready ones, then the shared pool. */
 struct slab *slab_obtain(struct heap *h, unsigned c)
 {
     struct slab *s;
-    if (c > CLASS_LAST_SLAB) {
-        s = pool_run_take(&h->arena, c);
-    } else if (!list_is_empty(&h->ready)) {
+    if (!list_is_empty(&h->ready)) {
         s = container_of(list_front(&h->ready), struct slab, link);
         list_remove(&s->link);
         h->ready_count--;

@@ -25,15 +25,11 @@ static void stats_heap(struct heap *h, void *context)
 static void stats_region(struct region *region, void *context)
 {
     struct stats_walk *walk = context;
-    for (size_t i = 0; i < region->size >> GRANULE_SHIFT; i++) {
+    size_t slabs = region->slabs != NULL ? region->size >> GRANULE_SHIFT : 0;
+    for (size_t i = 0; i < slabs; i++) {
         const struct slab *s = &region->slabs[i];
-        uint8_t tag = load_relaxed(&s->tag);
-        if (tag != TAG_SMALL && tag != TAG_POOL)
-            continue;
-        const struct size_class *class = &size_class_table[load_relaxed(&s->size_class)];
-        walk->stats->live += (size_t)slab_used(s) * class->size;
-        if (tag == TAG_POOL)
-            walk->stats->pool_used += class->granules * GRANULE;
+        if (load_relaxed(&s->tag) == TAG_SMALL)
+            walk->stats->live += slab_used(s) * slab_block_size(s);
     }
 }
 
@@ -49,7 +45,7 @@ void maintain_stats(struct heap *h, struct hakmem_stats *stats)
     superslab_get_totals(&superslabs);
     pool_get_totals(&pool);
     large_get_totals(&large);
-    stats->live += large.live;
+    stats->live += pool.used + large.live;
     stats->binned = heap_binned_bytes(h);
     stats->metadata = meta_mapped();
     stats->superslabs = superslabs.superslabs;
@@ -57,6 +53,7 @@ void maintain_stats(struct heap *h, struct hakmem_stats *stats)
     stats->superslab_mapped = superslabs.superslabs * SUPERSLAB_SIZE;
     stats->superslab_used = superslabs.slabs_used * GRANULE;
     stats->pool_mapped = pool.mapped;
+    stats->pool_used = pool.used;
     stats->large_mapped = large.mapped;
     stats->large_live = large.live;
     stats->large_dirty = large.dirty;
@@ -128,14 +125,14 @@ bool maintain_print(struct heap *h, int fd)
 
 size_t maintain_audit(struct heap *h, int fd)
 {
-    return heap_audit(h, fd) + superslab_audit(fd) + large_audit(fd);
+    return heap_audit(h, fd) + superslab_audit(fd) + pool_audit(fd) + large_audit(fd);
 }
 
 size_t maintain_trim(struct heap *h, size_t keep)
 {
     size_t bytes = 0;
     if (h != &heap_none && h != &heap_exited)
-        bytes += heap_trim(h, true);
+        heap_trim(h);
     bytes += superslab_trim(keep);
     bytes += pool_trim(keep);
     bytes += large_trim(keep);
@@ -155,7 +152,7 @@ void maintain_prewarm(struct heap *h)
             superslab_prewarm(item->count);
             break;
         case OPTION_PREWARM_POOL:
-            pool_prewarm(&h->arena, item->size);
+            pool_prewarm(item->size);
             break;
         }
     }

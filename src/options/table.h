@@ -26,14 +26,14 @@
 #define OPTION_T(n) ((uint64_t)(n) << 40)
 
 /* The pool: blocks of 8 to 64 KiB */
-OPTION(pool_arena_init, BYTES, OPTION_M(1), OPTION_K(256), OPTION_M(64), "bytes", START,
-       "Size of the first chunk that a thread's pool arena carves blocks of 8 to 64 KiB from. "
-       "Smaller saves memory in programs with many threads that use few such blocks.")
-OPTION(pool_arena_max, BYTES, OPTION_M(8), OPTION_K(256), OPTION_M(64), "bytes", START,
-       "Size of the largest chunk of a pool arena. Larger means fewer system calls in "
+OPTION(pool_arena_init, BYTES, OPTION_M(1), OPTION_K(256), OPTION_M(8), "bytes", START,
+       "Size of the first chunk of memory for blocks of 8 to 64 KiB, which the threads' arenas "
+       "are filled from. Smaller saves address space in programs that use few such blocks.")
+OPTION(pool_arena_max, BYTES, OPTION_M(8), OPTION_K(256), OPTION_M(8), "bytes", START,
+       "Size of the largest chunk of memory for blocks of 8 to 64 KiB. Larger means fewer system calls in "
        "programs that hold many such blocks.")
 OPTION(pool_arena_growth, COUNT, 4, 1, 16, "levels", START,
-       "Number of levels in which the chunks of a pool arena grow from pool_arena_init to "
+       "Number of levels in which these chunks grow from pool_arena_init to "
        "pool_arena_max; each level is twice the size of the one before. "
        "1 keeps every chunk at pool_arena_init.")
 
@@ -49,9 +49,9 @@ OPTION(superslab_cache, BYTES, OPTION_M(64), 0, OPTION_T(1), "bytes", RUN,
        "recently used is unmapped first. Larger means fewer system calls, smaller less memory.")
 OPTION(superslab_reuse, SWITCH, 1, 0, 1, "", RUN,
        "Take an empty SuperSlab from the cache before mapping a new one. Off to isolate a fault.")
-OPTION(thread_hold, BYTES, OPTION_M(1), 0, OPTION_T(1), "bytes", RUN,
-       "What one thread may hold back for itself in free blocks and partly used slabs, before "
-       "it hands memory to the others.")
+OPTION(thread_hold, BYTES, OPTION_M(4), 0, OPTION_T(1), "bytes", RUN,
+       "What one thread may hold back for itself in empty slabs and in free blocks of 8 to 64 KiB, "
+       "before it hands memory to the others.")
 OPTION(process_hold, BYTES, OPTION_M(64), 0, OPTION_T(1), "bytes", RUN,
        "What all threads together may hold back for themselves; past it each thread gives "
        "its share to the others, so that a thousand threads cannot hold gigabytes.")
@@ -70,9 +70,10 @@ OPTION(purge_delay, MILLIS, 1000, 0, 3600000, "milliseconds", RUN,
 /* Switches: each optimisation can be turned off to isolate a fault */
 OPTION(batch_refill, SWITCH, 1, 0, 1, "", RUN,
        "Refill an empty bin with many blocks at a time. Off: one block at a time.")
-OPTION(remote_batch, BYTES, OPTION_K(16), 0, OPTION_M(1), "bytes", RUN,
+OPTION(remote_batch, BYTES, OPTION_K(128), 0, OPTION_M(1), "bytes", RUN,
        "A thread collects blocks that belong to other threads up to this many bytes before it "
-       "hands them over. 0 hands each over at once.")
+       "hands them over, and never more than a sixteenth of what it may hold. 0 hands each over "
+       "at once.")
 OPTION(remote_drain, SWITCH, 1, 0, 1, "", RUN,
        "Take back blocks that other threads freed whenever a bin runs empty. Off: only when a "
        "new slab would be needed.")

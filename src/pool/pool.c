@@ -2,85 +2,148 @@
 #include "pool/pool.h"
 
 #include "base/lock.h"
+#include "base/print.h"
 #include "meta/meta.h"
 #include "options/options.h"
 #include "os/fail.h"
 #include "os/os.h"
 
-#define MASK_WORDS (POOL_CHUNK_GRANULES / 64)
+#define CHUNKS_MAX 65536 /* together 512 GiB */
 
-struct pool_chunk {
-    struct slab slabs[POOL_CHUNK_GRANULES];
-    struct region region;
-    uint64_t free_mask[MASK_WORDS];  /* atomic: cleared by the owner, set (release) by anyone */
-    uint64_t dirty_mask[MASK_WORDS]; /* owner only: granules that were touched */
-    struct list link;                /* owner: arena; pool_lock: cache, free structures */
-    uint64_t emptied_ms;             /* pool_lock */
-    char colour[CACHE_LINE];
-};
+/* An entry of the map. */
+#define RUN_FREE POOL_RUN_FREE
+#define RUN_CLEAN 0x4000u
+#define RUN_UNITS 0x3fffu
+
+/* The least run that a block fits into; shorter ones wait for a neighbour, in no bin. */
+#define UNITS_MIN 9u
+#define UNITS_EXACT 64u
+#define BINS 64u
+/* A clean run up to this size becomes dirty when it is joined with a dirty one. */
+#define UNITS_JOINED_DIRTY 64u
+/* Less than this in use: growth is not worth populating ahead. */
+#define POPULATE_FROM (2 * MIB)
+
+_Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
 
 struct lock pool_lock = LOCK_INIT(RANK_POOL);
 
 /* All guarded by pool_lock. */
-static struct list cache = {&cache, &cache};    /* empty chunks; front: the oldest */
-static struct list unused = {&unused, &unused}; /* structures without memory */
+static struct pool_chunk *chunks[CHUNKS_MAX];
+static uint32_t chunk_ids = 1;
+static uint32_t bin[2][BINS];     /* [clean][]: first run, id << 16 | unit; 0: none */
+static uint64_t bin_mask[2];
+static struct list idle = {&idle, &idle}; /* chunks with dirty runs or without a block; front: longest */
+static struct list unused = {&unused, &unused};
+static unsigned chunk_count;
 static struct pool_totals totals;
 
 static struct pool_chunk *pool_chunk_of(struct slab *s)
 {
-    return container_of(s - s->index, struct pool_chunk, slabs);
+    return container_of(s, struct pool_chunk, head);
 }
 
-static unsigned pool_chunk_granules(const struct pool_chunk *chunk)
+/* ---- free runs ---- */
+
+static unsigned bin_of(unsigned units)
 {
-    return (unsigned)(chunk->region.size >> GRANULE_SHIFT);
+    if (units <= UNITS_EXACT)
+        return units - UNITS_MIN;
+    return UNITS_EXACT - UNITS_MIN + 1 + bits_highest(units) - bits_highest(UNITS_EXACT);
 }
 
-static void mask_set_run(uint64_t *mask, unsigned first, unsigned count)
+/* A 32-bit word in two entries. */
+static uint32_t map_word(const uint16_t *at) { return at[0] | (uint32_t)at[1] << 16; }
+static void map_set_word(uint16_t *at, uint32_t word)
 {
-    for (unsigned i = first; i < first + count; i++)
-        mask[i / 64] |= (uint64_t)1 << i % 64;
+    at[0] = (uint16_t)word;
+    at[1] = (uint16_t)(word >> 16);
 }
 
-static void mask_clear_run(uint64_t *mask, unsigned first, unsigned count)
-{
-    for (unsigned i = first; i < first + count; i++)
-        mask[i / 64] &= ~((uint64_t)1 << i % 64);
-}
+static uint16_t *run_at(uint32_t run) { return &chunks[run >> 16]->map[run & 0xffff]; }
+static uint16_t *run_next(uint32_t run) { return run_at(run) + 1; }
+static uint16_t *run_previous(uint32_t run) { return run_at(run) + 3; }
 
-static bool mask_has_any(const uint64_t *mask, unsigned first, unsigned count)
+static void run_insert(struct pool_chunk *chunk, unsigned first, unsigned units, bool clean)
 {
-    for (unsigned i = first; i < first + count; i++) {
-        if ((mask[i / 64] >> i % 64 & 1) != 0)
-            return true;
+    uint16_t entry = (uint16_t)(RUN_FREE | (clean ? RUN_CLEAN : 0) | units);
+    chunk->map[first] = chunk->map[first + units - 1] = entry;
+    if (!clean) {
+        chunk->dirty += units;
+        totals.dirty += units * POOL_UNIT;
     }
-    return false;
+    if (units < UNITS_MIN)
+        return;
+    unsigned b = bin_of(units);
+    uint32_t run = chunk->id << 16 | first;
+    uint32_t next = bin[clean][b];
+    map_set_word(run_next(run), next);
+    map_set_word(run_previous(run), 0);
+    if (next != 0)
+        map_set_word(run_previous(next), run);
+    bin[clean][b] = run;
+    bin_mask[clean] |= (uint64_t)1 << b;
 }
 
-/* First position of `count` (at most 64) set bits in a row; -1 when there is none. */
-static int mask_find_run(const uint64_t *mask, unsigned count)
+/* Take the free run at `first` out; its entries are 0 afterwards. Returns its units. */
+static unsigned run_remove(struct pool_chunk *chunk, unsigned first)
 {
-    __extension__ unsigned __int128 m = (unsigned __int128)mask[1] << 64 | mask[0];
-    unsigned have = 1;
-    /* After the step, bit i says that bits i .. i+have-1 were set. */
-    while (have < count) {
-        unsigned step = have < count - have ? have : count - have;
-        m &= m >> step;
-        have += step;
+    unsigned units = chunk->map[first] & RUN_UNITS;
+    bool clean = (chunk->map[first] & RUN_CLEAN) != 0;
+    if (!clean) {
+        chunk->dirty -= units;
+        totals.dirty -= units * POOL_UNIT;
     }
-    uint64_t low = (uint64_t)m;
-    uint64_t high = (uint64_t)(m >> 64);
-    if (low != 0)
-        return (int)bits_lowest64(low);
-    return high != 0 ? 64 + (int)bits_lowest64(high) : -1;
+    if (units >= UNITS_MIN) {
+        unsigned b = bin_of(units);
+        uint32_t run = chunk->id << 16 | first;
+        uint32_t next = map_word(run_next(run)), previous = map_word(run_previous(run));
+        if (next != 0)
+            map_set_word(run_previous(next), previous);
+        if (previous != 0)
+            map_set_word(run_next(previous), next);
+        else
+            bin[clean][b] = next;
+        if (bin[clean][b] == 0)
+            bin_mask[clean] &= ~((uint64_t)1 << b);
+        map_set_word(run_next(run), 0);
+        map_set_word(run_previous(run), 0);
+    }
+    chunk->map[first] = chunk->map[first + units - 1] = 0;
+    return units;
 }
 
-static bool pool_chunk_is_empty(struct pool_chunk *chunk)
+/* May a run of that entry become part of a dirty one? */
+static bool run_joins(uint16_t entry)
 {
-    unsigned n = 0;
-    for (unsigned w = 0; w < MASK_WORDS; w++)
-        n += bits_count64(load_acquire(&chunk->free_mask[w]));
-    return n == pool_chunk_granules(chunk);
+    return (entry & RUN_FREE) != 0 && ((entry & RUN_CLEAN) == 0 || (entry & RUN_UNITS) <= UNITS_JOINED_DIRTY);
+}
+
+/* Make units free that were a block, joined with the free runs beside them. */
+static void run_release(struct pool_chunk *chunk, unsigned first, unsigned units)
+{
+    chunk->map[first] = 0;
+    if (first > 0 && run_joins(chunk->map[first - 1])) {
+        unsigned before = chunk->map[first - 1] & RUN_UNITS;
+        first -= before;
+        units += run_remove(chunk, first);
+    }
+    if (first + units < chunk->units && run_joins(chunk->map[first + units]))
+        units += run_remove(chunk, first + units);
+    run_insert(chunk, first, units, false);
+}
+
+/* ---- chunks ---- */
+
+/* A chunk is in the idle list while it has memory to give back. */
+static void pool_list_idle_locked(struct pool_chunk *chunk)
+{
+    bool listed = !list_is_empty(&chunk->link);
+    bool has = chunk->dirty > 0 || chunk->used == 0;
+    if (has && !listed)
+        list_push_back(&idle, &chunk->link);
+    else if (!has && listed)
+        list_remove(&chunk->link);
 }
 
 static void pool_chunk_recycle(struct region *region)
@@ -91,125 +154,21 @@ static void pool_chunk_recycle(struct region *region)
     lock_release(&pool_lock);
 }
 
-static void pool_chunk_unmap_locked(struct pool_chunk *chunk)
+static struct pool_chunk *pool_structure_locked(void)
 {
-    list_remove(&chunk->link);
-    registry_set(chunk->region.base, chunk->region.size, NULL);
-    if (!os_unmap((void *)chunk->region.base, chunk->region.size)) {
-        os_purge((void *)chunk->region.base, chunk->region.size);
-        list_push_back(&cache, &chunk->link);
-        for (unsigned w = 0; w < MASK_WORDS; w++)
-            chunk->dirty_mask[w] = 0;
-        chunk->emptied_ms = UINT64_MAX / 2; /* never again */
-        return;
-    }
-    totals.mapped -= chunk->region.size;
-    totals.cached -= chunk->region.size;
-    registry_retire(&chunk->region, pool_chunk_recycle);
-}
-
-static size_t pool_cap(void)
-{
-    return hakmem_options.superslab_reuse ? hakmem_options.superslab_cache / 2 : 0;
-}
-
-static size_t pool_trim_locked(size_t keep)
-{
-    size_t bytes = 0;
-    while (totals.cached > keep && !list_is_empty(&cache)) {
-        struct pool_chunk *chunk = container_of(list_front(&cache), struct pool_chunk, link);
-        size_t size = chunk->region.size;
-        size_t before = totals.cached;
-        pool_chunk_unmap_locked(chunk);
-        if (totals.cached == before)
-            break; /* the system refused */
-        bytes += size;
-    }
-    return bytes;
-}
-
-/* The owner gives up a chunk without runs. */
-static void pool_chunk_release(struct pool_arena *arena, struct pool_chunk *chunk)
-{
-    list_remove(&chunk->link);
-    arena->chunk_count--;
-    arena->bytes -= chunk->region.size;
-    lock_take(&pool_lock);
-    chunk->emptied_ms = os_now_ms();
-    list_push_back(&cache, &chunk->link);
-    totals.cached += chunk->region.size;
-    pool_trim_locked(pool_cap());
-    lock_release(&pool_lock);
-}
-
-/* The youngest cached chunk of at least `size` bytes. */
-static struct pool_chunk *pool_cache_take(size_t size)
-{
-    lock_take(&pool_lock);
-    struct pool_chunk *found = NULL;
-    for (struct list *at = cache.prev; at != &cache; at = at->prev) {
-        struct pool_chunk *chunk = container_of(at, struct pool_chunk, link);
-        if (chunk->region.size >= size) {
-            found = chunk;
-            list_remove(&chunk->link);
-            totals.cached -= chunk->region.size;
-            break;
-        }
-    }
-    lock_release(&pool_lock);
-    return found;
-}
-
-static struct pool_chunk *pool_structure(void)
-{
-    lock_take(&pool_lock);
     struct list *free_one = list_front(&unused);
-    if (free_one != NULL)
+    if (free_one != NULL) {
         list_remove(free_one);
-    lock_release(&pool_lock);
-    if (free_one != NULL)
         return container_of(free_one, struct pool_chunk, link);
+    }
+    if (chunk_ids == CHUNKS_MAX)
+        return NULL;
     struct pool_chunk *chunk = meta_alloc(sizeof *chunk);
-    if (chunk != NULL)
-        list_init(&chunk->link);
-    return chunk;
-}
-
-static struct pool_chunk *pool_chunk_map(size_t size)
-{
-    struct pool_chunk *chunk = pool_structure();
     if (chunk == NULL)
         return NULL;
-    char *base = os_map(size, GRANULE);
-    if (base != NULL && !registry_reserve((uintptr_t)base, size)) {
-        os_unmap(base, size);
-        base = NULL;
-    }
-    lock_take(&pool_lock);
-    if (base == NULL)
-        list_push_front(&unused, &chunk->link);
-    else
-        totals.mapped += size;
-    lock_release(&pool_lock);
-    if (base == NULL)
-        return NULL;
-    chunk->region.slabs = chunk->slabs;
-    chunk->region.base = (uintptr_t)base;
-    chunk->region.size = size;
-    chunk->region.kind = REGION_POOL;
-    for (unsigned w = 0; w < MASK_WORDS; w++)
-        chunk->free_mask[w] = chunk->dirty_mask[w] = 0;
-    mask_set_run(chunk->free_mask, 0, pool_chunk_granules(chunk));
-    for (unsigned i = 0; i < POOL_CHUNK_GRANULES; i++) {
-        struct slab *s = &chunk->slabs[i];
-        s->base = (uintptr_t)base + i * GRANULE;
-        s->index = (uint8_t)i;
-        store_relaxed(&s->owner, NULL);
-        store_relaxed(&s->tag, i < pool_chunk_granules(chunk) ? TAG_FREE : TAG_NONE);
-        if (i < pool_chunk_granules(chunk))
-            registry_set(s->base, GRANULE, s);
-    }
-    registry_add(&chunk->region);
+    list_init(&chunk->link);
+    chunk->id = chunk_ids;
+    chunks[chunk_ids++] = chunk;
     return chunk;
 }
 
@@ -217,175 +176,288 @@ static struct pool_chunk *pool_chunk_map(size_t size)
  * pool_arena_init bytes at first, doubling up to pool_arena_max in
  * pool_arena_growth levels, then always the largest.
  */
-static size_t pool_next_size(const struct pool_arena *arena)
+static size_t pool_next_size(void)
 {
     size_t size = hakmem_options.pool_arena_init;
     size_t most = hakmem_options.pool_arena_max;
-    unsigned levels = hakmem_options.pool_arena_growth;
-    if (most > POOL_CHUNK_GRANULES * GRANULE)
-        most = POOL_CHUNK_GRANULES * GRANULE;
-    for (unsigned level = 1; level < levels && level <= arena->chunk_count; level++)
+    for (unsigned level = 1; level < hakmem_options.pool_arena_growth && level <= chunk_count; level++)
         size *= 2;
     return bits_round_up(size < most ? size : most, GRANULE);
 }
 
-static bool pool_arena_grow(struct pool_arena *arena, size_t least)
+static bool pool_map_locked(size_t size)
 {
-    size_t size = pool_next_size(arena);
-    struct pool_chunk *chunk = pool_cache_take(least);
-    if (chunk == NULL)
-        chunk = pool_chunk_map(size < least ? least : size);
-    if (chunk == NULL && size > least)
-        chunk = pool_chunk_map(least);
+    struct pool_chunk *chunk = pool_structure_locked();
     if (chunk == NULL)
         return false;
-    list_push_front(&arena->chunks, &chunk->link);
-    arena->chunk_count++;
-    arena->bytes += chunk->region.size;
+    char *base = os_map(size, GRANULE);
+    if (base != NULL && !registry_reserve((uintptr_t)base, size)) {
+        os_unmap(base, size);
+        base = NULL;
+    }
+    if (base == NULL) {
+        list_push_front(&unused, &chunk->link);
+        return false;
+    }
+    chunk->head.base = (uintptr_t)base;
+    store_relaxed(&chunk->head.tag, TAG_POOL);
+    chunk->region.slabs = NULL;
+    chunk->region.base = (uintptr_t)base;
+    chunk->region.size = size;
+    chunk->region.kind = REGION_POOL;
+    chunk->units = (uint32_t)(size / POOL_UNIT);
+    chunk->used = chunk->dirty = chunk->touched = 0;
+    chunk->freed_ms = os_now_ms();
+    pool_list_idle_locked(chunk);
+    registry_set((uintptr_t)base, size, &chunk->head);
+    registry_add(&chunk->region);
+    run_insert(chunk, 0, chunk->units, true);
+    chunk_count++;
+    totals.mapped += size;
     return true;
 }
 
-void pool_arena_init(struct pool_arena *arena)
+static bool pool_grow_locked(void)
 {
-    list_init(&arena->chunks);
-    arena->chunk_count = 0;
-    arena->bytes = 0;
+    size_t size = pool_next_size();
+    return pool_map_locked(size) ||
+           (size > hakmem_options.pool_arena_init && pool_map_locked(hakmem_options.pool_arena_init));
 }
 
-static int pool_chunk_find(struct pool_chunk *chunk, unsigned granules)
+/* Give back the pages of the dirty free runs of a chunk, until the system refuses. */
+static void pool_purge_locked(struct pool_chunk *chunk)
 {
-    uint64_t mask[MASK_WORDS], touched[MASK_WORDS];
-    for (unsigned w = 0; w < MASK_WORDS; w++) {
-        mask[w] = load_acquire(&chunk->free_mask[w]); /* pairs with pool_mask_give */
-        touched[w] = mask[w] & chunk->dirty_mask[w];
-    }
-    /* Pages that are there before pages that would fault. */
-    int at = mask_find_run(touched, granules);
-    return at >= 0 ? at : mask_find_run(mask, granules);
-}
-
-static struct slab *pool_chunk_take(struct pool_chunk *chunk, unsigned first, unsigned granules)
-{
-    uint64_t taken[MASK_WORDS] = {0};
-    mask_set_run(taken, first, granules);
-    for (unsigned w = 0; w < MASK_WORDS; w++) {
-        uint64_t mask = load_relaxed(&chunk->free_mask[w]);
-        while (taken[w] != 0 && !cas_weak_acquire(&chunk->free_mask[w], &mask, mask & ~taken[w]))
-            continue;
-    }
-    struct slab *s = &chunk->slabs[first];
-    s->clean = !mask_has_any(chunk->dirty_mask, first, granules);
-    mask_set_run(chunk->dirty_mask, first, granules);
-    registry_set(s->base, granules * GRANULE, s);
-    list_init(&s->link);
-    return s;
-}
-
-struct slab *pool_run_take(struct pool_arena *arena, unsigned size_class)
-{
-    unsigned granules = size_class_table[size_class].granules;
-    for (unsigned attempt = 0; attempt < 2; attempt++) {
-        struct list *next;
-        unsigned seen = 0;
-        for (struct list *at = arena->chunks.next; at != &arena->chunks; at = next) {
-            struct pool_chunk *chunk = container_of(at, struct pool_chunk, link);
-            next = at->next;
-            int first = pool_chunk_find(chunk, granules);
-            if (first >= 0) {
-                /* What was passed over has little room: look there last. */
-                if (seen > 0) {
-                    list_remove(&chunk->link);
-                    list_push_front(&arena->chunks, &chunk->link);
-                }
-                return pool_chunk_take(chunk, (unsigned)first, granules);
+    size_t page = os_page_size();
+    for (unsigned at = 0; at < chunk->units && chunk->dirty > 0;) {
+        uint16_t entry = chunk->map[at];
+        unsigned units = entry & RUN_UNITS;
+        if ((entry & (RUN_FREE | RUN_CLEAN)) == RUN_FREE) {
+            uintptr_t start = bits_round_up(chunk->head.base + at * POOL_UNIT, page);
+            uintptr_t end = bits_round_down(chunk->head.base + (at + units) * POOL_UNIT, page);
+            if (start < end && !os_purge((void *)start, end - start))
+                break;
+            run_remove(chunk, at);
+            if (at + units < chunk->units && (chunk->map[at + units] & RUN_CLEAN) != 0)
+                units += run_remove(chunk, at + units);
+            if (at > 0 && (chunk->map[at - 1] & RUN_CLEAN) != 0) {
+                unsigned joined = chunk->map[at - 1] & RUN_UNITS;
+                at -= joined;
+                units += run_remove(chunk, at);
             }
-            seen++;
+            run_insert(chunk, at, units, true);
         }
-        if (!pool_arena_grow(arena, granules * GRANULE))
-            break;
-    }
-    return NULL;
-}
-
-/* Mark the granules of a run free. Pairs with the acquire in pool_chunk_find. */
-static void pool_mask_give(struct pool_chunk *chunk, struct slab *s)
-{
-    unsigned granules = size_class_table[s->size_class].granules;
-    uint64_t given[MASK_WORDS] = {0};
-    mask_set_run(given, s->index, granules);
-    store_relaxed(&s->owner, NULL);
-    store_relaxed(&s->tag, TAG_FREE);
-    for (unsigned i = 0; i < granules; i++)
-        registry_set(s->base + i * GRANULE, GRANULE, s + i);
-    for (unsigned w = 0; w < MASK_WORDS; w++) {
-        if (given[w] != 0)
-            fetch_or_release(&chunk->free_mask[w], given[w]);
+        at += units;
     }
 }
 
-void pool_run_give(struct pool_arena *arena, struct slab *s, bool closing)
+/* Unmap a chunk without a block. False when the system refuses. */
+static bool pool_unmap_locked(struct pool_chunk *chunk)
 {
-    struct pool_chunk *chunk = pool_chunk_of(s);
-    pool_mask_give(chunk, s);
-    if (pool_chunk_is_empty(chunk) && (closing || arena->chunk_count > 1)) {
-        pool_chunk_release(arena, chunk);
-    } else if (arena->chunks.next != &chunk->link) {
-        list_remove(&chunk->link);
-        list_push_front(&arena->chunks, &chunk->link);
+    size_t size = chunk->region.size;
+    registry_set(chunk->region.base, size, NULL);
+    if (!os_unmap((void *)chunk->region.base, size)) {
+        registry_set(chunk->region.base, size, &chunk->head); /* too many mappings: it is kept */
+        return false;
     }
+    for (unsigned at = 0; at < chunk->units;)
+        at += run_remove(chunk, at);
+    list_remove(&chunk->link);
+    store_relaxed(&chunk->head.tag, TAG_NONE);
+    chunk_count--;
+    totals.mapped -= size;
+    registry_retire(&chunk->region, pool_chunk_recycle);
+    return true;
 }
 
-void pool_run_give_foreign(struct slab *s)
+/* Give back the idle memory of the chunks that were left alone since `until` at least. */
+static size_t pool_release_locked(size_t keep, uint64_t until_ms)
 {
-    os_purge((void *)s->base, size_class_table[s->size_class].granules * GRANULE);
-    pool_mask_give(pool_chunk_of(s), s);
-}
-
-static size_t pool_chunk_purge(struct pool_chunk *chunk)
-{
-    size_t granules = 0;
-    for (unsigned i = 0; i < pool_chunk_granules(chunk); i++) {
-        unsigned run = 0;
-        while (i + run < pool_chunk_granules(chunk) &&
-               (load_acquire(&chunk->free_mask[(i + run) / 64]) & chunk->dirty_mask[(i + run) / 64]) >>
-                       (i + run) % 64 & 1)
-            run++;
-        if (run == 0 || !os_purge((void *)(chunk->region.base + i * GRANULE), run * GRANULE))
-            continue;
-        mask_clear_run(chunk->dirty_mask, i, run);
-        granules += run;
-        i += run;
-    }
-    return granules * GRANULE;
-}
-
-size_t pool_arena_trim(struct pool_arena *arena, bool purge)
-{
-    size_t bytes = 0;
+    size_t before = totals.dirty;
     struct list *next;
-    for (struct list *at = arena->chunks.next; at != &arena->chunks; at = next) {
+    for (struct list *at = idle.next; at != &idle && totals.dirty >= keep; at = next) {
         struct pool_chunk *chunk = container_of(at, struct pool_chunk, link);
         next = at->next;
-        if (pool_chunk_is_empty(chunk))
-            pool_chunk_release(arena, chunk);
-        else if (purge)
-            bytes += pool_chunk_purge(chunk);
+        if (chunk->freed_ms > until_ms)
+            break;
+        if (chunk->used == 0 && pool_unmap_locked(chunk))
+            continue;
+        pool_purge_locked(chunk);
+        pool_list_idle_locked(chunk);
     }
-    return bytes;
+    return before - totals.dirty;
 }
 
-size_t pool_prewarm(struct pool_arena *arena, size_t bytes)
+/* ---- blocks ---- */
+
+/* What is to be faulted in ahead, after the lock was released. */
+struct populate {
+    char *start, *end;
+};
+
+/* The units at `first`, clean until now, are handed out. */
+static void pool_touch_locked(struct pool_chunk *chunk, unsigned first, unsigned units, struct populate *ahead)
 {
-    size_t before = arena->bytes;
-    while (arena->bytes - before < bytes && pool_arena_grow(arena, GRANULE * 4))
+    unsigned end = first + units;
+    if (end <= chunk->touched)
+        return;
+    unsigned start = first > chunk->touched ? first : chunk->touched;
+    chunk->touched = end;
+    if (!hakmem_options.populate || totals.used < POPULATE_FROM)
+        return;
+    /* An eighth of a chunk at once: many blocks a call, and little that may stay unused. */
+    unsigned step = chunk->units / 8;
+    end = (end + step - 1) / step * step;
+    chunk->touched = end < chunk->units ? end : chunk->units;
+    ahead->start = (char *)chunk->head.base + start * POOL_UNIT;
+    ahead->end = (char *)chunk->head.base + chunk->touched * POOL_UNIT;
+}
+
+static void pool_populate(const struct populate *ahead)
+{
+    size_t page = os_page_size();
+    uintptr_t start = bits_round_up((uintptr_t)ahead->start, page);
+    uintptr_t end = bits_round_down((uintptr_t)ahead->end, page);
+    if (start < end)
+        os_populate((void *)start, end - start);
+}
+
+/* Units `first`.. of the run at `at`, which is in its bin, become a block; the rest stays free. */
+static void *pool_carve_locked(struct pool_chunk *chunk, unsigned at, unsigned first, unsigned units,
+                               struct populate *ahead)
+{
+    bool clean = (chunk->map[at] & RUN_CLEAN) != 0;
+    unsigned end = at + run_remove(chunk, at);
+    if (first > at)
+        run_insert(chunk, at, first - at, clean);
+    if (end > first + units)
+        run_insert(chunk, first + units, end - first - units, clean);
+    chunk->map[first] = (uint16_t)units;
+    chunk->used += units;
+    pool_list_idle_locked(chunk);
+    totals.used += units * POOL_UNIT;
+    if (clean)
+        pool_touch_locked(chunk, first, units, ahead);
+    return (char *)chunk->head.base + first * POOL_UNIT;
+}
+
+/* A free run of at least `units`, resident ones first; 0 when there is none. */
+static uint32_t pool_find_locked(unsigned units)
+{
+    unsigned b = bin_of(units) + (units > UNITS_EXACT); /* the members of an inexact bin differ */
+    for (unsigned clean = 0; clean < 2; clean++) {
+        uint64_t mask = bin_mask[clean] >> b << b;
+        if (mask != 0)
+            return bin[clean][bits_lowest64(mask)];
+    }
+    return 0;
+}
+
+static void *pool_block_locked(unsigned units, size_t align, struct populate *ahead)
+{
+    unsigned slack = align > POOL_UNIT ? (unsigned)(align / POOL_UNIT) - 1 : 0;
+    uint32_t run = pool_find_locked(units + slack);
+    if (run == 0 && pool_grow_locked())
+        run = pool_find_locked(units + slack);
+    if (run == 0)
+        return NULL;
+    unsigned at = run & 0xffff;
+    /* A chunk is aligned to a granule, the greatest alignment. */
+    return pool_carve_locked(chunks[run >> 16], at, (at + slack) & ~slack, units, ahead);
+}
+
+static unsigned pool_units(unsigned size_class)
+{
+    return (unsigned)(size_class_size(size_class) >> POOL_UNIT_SHIFT);
+}
+
+size_t pool_take(unsigned size_class, size_t want, struct block **list)
+{
+    struct populate ahead = {NULL, NULL};
+    size_t count = 0;
+    *list = NULL;
+    lock_take(&pool_lock);
+    for (; count < want && ahead.start == NULL; count++) {
+        struct block *b = pool_block_locked(pool_units(size_class), POOL_UNIT, &ahead);
+        if (b == NULL)
+            break;
+        b->next = *list;
+        *list = b;
+    }
+    lock_release(&pool_lock);
+    pool_populate(&ahead);
+    return count;
+}
+
+void *pool_take_aligned(unsigned size_class, size_t align)
+{
+    struct populate ahead = {NULL, NULL};
+    lock_take(&pool_lock);
+    void *p = pool_block_locked(pool_units(size_class), align, &ahead);
+    lock_release(&pool_lock);
+    pool_populate(&ahead);
+    return p;
+}
+
+static _Noreturn COLD void pool_misuse(const struct slab *s, const void *p, const char *function)
+{
+    uintptr_t offset = (uintptr_t)p - s->base;
+    if (offset % POOL_UNIT != 0)
+        fail_misuse(function, p, "interior pointer, not the start of a block", 0);
+    fail_misuse(function, p, "double free, or an interior pointer: no block starts here", 0);
+}
+
+unsigned pool_class_of(const struct slab *s, const void *p, const char *function)
+{
+    unsigned units = pool_units_at(s, p);
+    if (unlikely(units == 0))
+        pool_misuse(s, p, function);
+    return size_class_of(units * POOL_UNIT);
+}
+
+void pool_give(struct block *list, const char *function)
+{
+    uint64_t now = os_now_ms();
+    size_t cap = hakmem_options.superslab_reuse ? hakmem_options.superslab_cache : 0;
+    lock_take(&pool_lock);
+    while (list != NULL) {
+        struct block *b = list;
+        list = b->next;
+        struct slab *s = registry_find(b);
+        struct pool_chunk *chunk = pool_chunk_of(s);
+        unsigned units = load_relaxed(&s->tag) == TAG_POOL ? pool_units_at(s, b) : 0;
+        if (unlikely(units == 0)) {
+            lock_release(&pool_lock);
+            if (load_relaxed(&s->tag) == TAG_POOL)
+                pool_misuse(s, b, function);
+            fail_misuse(function, b, "corrupt list of free blocks: a freed block was written to", 0);
+        }
+        run_release(chunk, (unsigned)(((uintptr_t)b - chunk->head.base) >> POOL_UNIT_SHIFT), units);
+        chunk->used -= units;
+        totals.used -= units * POOL_UNIT;
+        chunk->freed_ms = now;
+        list_remove(&chunk->link); /* to the young end */
+        pool_list_idle_locked(chunk);
+    }
+    if (totals.dirty > cap + cap / 2)
+        pool_release_locked(cap, UINT64_MAX);
+    lock_release(&pool_lock);
+}
+
+size_t pool_prewarm(size_t bytes)
+{
+    lock_take(&pool_lock);
+    size_t before = totals.mapped;
+    while (totals.mapped - before < bytes && pool_grow_locked())
         continue;
-    return arena->bytes - before;
+    size_t mapped = totals.mapped - before;
+    lock_release(&pool_lock);
+    return mapped;
 }
 
 size_t pool_trim(size_t keep)
 {
     lock_take(&pool_lock);
-    size_t bytes = pool_trim_locked(keep);
+    size_t bytes = pool_release_locked(keep, UINT64_MAX);
     lock_release(&pool_lock);
     registry_synchronize();
     return bytes;
@@ -394,16 +466,10 @@ size_t pool_trim(size_t keep)
 void pool_age(uint64_t now_ms)
 {
     uint64_t delay = hakmem_options.purge_delay;
+    if (now_ms < delay)
+        return;
     lock_take(&pool_lock);
-    while (!list_is_empty(&cache)) {
-        struct pool_chunk *chunk = container_of(list_front(&cache), struct pool_chunk, link);
-        size_t before = totals.cached;
-        if (chunk->emptied_ms + delay > now_ms)
-            break;
-        pool_chunk_unmap_locked(chunk);
-        if (totals.cached == before)
-            break;
-    }
+    pool_release_locked(0, now_ms - delay);
     lock_release(&pool_lock);
     registry_synchronize();
 }
@@ -413,4 +479,96 @@ void pool_get_totals(struct pool_totals *out)
     lock_take(&pool_lock);
     *out = totals;
     lock_release(&pool_lock);
+}
+
+/* ---- audit ---- */
+
+struct pool_audit {
+    struct pool_totals sum;
+    size_t runs; /* that belong into a bin */
+    size_t mismatches;
+    int fd;
+};
+
+static void pool_audit_report(struct pool_audit *audit, const char *what, uintptr_t at)
+{
+    char text[160];
+    struct print_buffer out;
+    audit->mismatches++;
+    if (audit->fd < 0)
+        return;
+    print_begin(&out, text, sizeof text);
+    print_text(&out, "hakmem: audit: pool ");
+    print_hex(&out, at);
+    print_text(&out, ": ");
+    print_text(&out, what);
+    print_char(&out, '\n');
+    os_write(audit->fd, text, print_stored(&out));
+}
+
+/* Blocks and runs follow each other without a gap, and nothing else is marked. */
+static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *audit)
+{
+    unsigned used = 0, dirty = 0;
+    for (unsigned at = 0, units; at < chunk->units; at += units) {
+        uint16_t entry = chunk->map[at];
+        uintptr_t address = chunk->head.base + at * POOL_UNIT;
+        bool is_free = (entry & RUN_FREE) != 0;
+        units = entry & RUN_UNITS;
+        if (units == 0 || at + units > chunk->units) {
+            pool_audit_report(audit, "neither a block nor a free run starts here", address);
+            return;
+        }
+        if (units > 1 && chunk->map[at + units - 1] != (is_free ? entry : 0))
+            pool_audit_report(audit, "the end is not marked as the start", address);
+        unsigned links = is_free && units >= UNITS_MIN ? 4 : 0;
+        for (unsigned i = at + 1 + links; i + 1 < at + units; i++) {
+            if (chunk->map[i] != 0)
+                pool_audit_report(audit, "a mark inside of the block or run", address);
+        }
+        used += is_free ? 0 : units;
+        dirty += is_free && (entry & RUN_CLEAN) == 0 ? units : 0;
+        audit->runs += links != 0;
+    }
+    if (used != chunk->used || dirty != chunk->dirty)
+        pool_audit_report(audit, "the chunk's counts of units differ from the map", chunk->head.base);
+    if ((dirty > 0 || used == 0) == list_is_empty(&chunk->link))
+        pool_audit_report(audit, "an idle chunk is not in the idle list, or a busy one is", chunk->head.base);
+    audit->sum.mapped += chunk->region.size;
+    audit->sum.used += used * POOL_UNIT;
+    audit->sum.dirty += dirty * POOL_UNIT;
+}
+
+static size_t pool_audit_bin(struct pool_audit *audit, unsigned clean, unsigned b)
+{
+    size_t runs = 0;
+    for (uint32_t run = bin[clean][b]; run != 0; run = map_word(run_next(run)), runs++) {
+        uint16_t entry = *run_at(run);
+        if ((entry & RUN_FREE) == 0 || ((entry & RUN_CLEAN) != 0) != clean || bin_of(entry & RUN_UNITS) != b) {
+            pool_audit_report(audit, "a run in the wrong bin", run);
+            break;
+        }
+    }
+    if ((runs != 0) != ((bin_mask[clean] >> b & 1) != 0))
+        pool_audit_report(audit, "the mask of bins differs from the bins, bin", b);
+    return runs;
+}
+
+size_t pool_audit(int fd)
+{
+    struct pool_audit audit = {.fd = fd};
+    size_t binned = 0;
+    lock_take(&pool_lock);
+    for (uint32_t id = 1; id < chunk_ids; id++) {
+        if (load_relaxed(&chunks[id]->head.tag) == TAG_POOL)
+            pool_audit_chunk(chunks[id], &audit);
+    }
+    for (unsigned i = 0; i < 2 * BINS; i++)
+        binned += pool_audit_bin(&audit, i / BINS, i % BINS);
+    if (binned != audit.runs)
+        pool_audit_report(&audit, "the bins hold another number of runs than the maps", 0);
+    if (audit.sum.mapped != totals.mapped || audit.sum.used != totals.used || audit.sum.dirty != totals.dirty)
+        pool_audit_report(&audit, "the totals differ from the sums", 0);
+    lock_release(&pool_lock);
+    return audit.mismatches;
 }

@@ -1,64 +1,101 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Runs for blocks of 8 to 64 KiB, from an arena that belongs to one thread.
+ * Blocks of 8 to 64 KiB: a coalescing heap of units of 1 KiB that all threads
+ * share, and in front of it an arena for each thread.
  *
- * An arena is a list of chunks. A chunk is one mapping of 4 to 128 granules
- * (256 KiB to 8 MiB by default from 1 to 8 MiB, growing with the arena). A run
- * is 2 to 7 granules that hold the blocks of one class; its descriptor is that
- * of its first granule, and all its granules lead to it.
+ *   arena   the thread's bins of the pool classes (in its heap): popped and
+ *           pushed without a lock, bounded by thread_hold, filled and emptied
+ *           several blocks at a time
+ *   pool    chunks of 1 to 8 MiB, one lock
  *
- *   chunk      | run 5 granules | run 3 | free ... | run 7 |
- *   free_mask   0 0 0 0 0         0 0 0   1 1 1 ...  0 ...
+ *   chunk   | block, 9 | free, 12    | block, 40 ........ | free, clean, to the end |
+ *   map       9 0 .. 0   F n n p p F   40 0 ........... 0   C n n p p ...... C
  *
- * Only the owner takes runs, so taking needs no lock; a run comes back with an
- * atomic or on the mask, because a thread that holds every block of a run may
- * give it back for an owner that sleeps. A chunk without a run in use leaves
- * the arena for a cache that all threads share, bounded and aged like the
- * empty SuperSlabs.
+ * `map` has an entry for each unit. The first entry of a block is its number
+ * of units; the first and the last of a free run are FREE | units, so that a
+ * block that is freed finds both neighbours; all other entries are 0, except
+ * the links of a free run in its bin. So any address tells whether a block
+ * starts there, and memory of the program is never read or written.
  *
- *   granules free + granules of runs == granules of the chunk
+ * A free run is clean when its pages were never touched or were given back.
+ * Runs stand in bins by size (exact up to 64 units), dirty ones apart from
+ * clean ones; a bit for each bin that has a member, so that the best fit is
+ * found with one count-trailing-zeros, resident memory first.
+ *
+ *   blocks + free runs == units of the chunk
+ *
+ * Free memory stays resident up to 1.5 times superslab_cache, then down to
+ * superslab_cache; what was not freed into for purge_delay goes back as well,
+ * and a chunk without a block is unmapped.
+ *
+ * Why one shared heap and not a chunk list for each thread: doc/DECISIONS.md.
  */
 #ifndef HAKMEM_POOL_POOL_H
 #define HAKMEM_POOL_POOL_H
 
 #include "registry/registry.h"
 
-#define POOL_CHUNK_GRANULES 128 /* 8 MiB */
+#define POOL_UNIT_SHIFT 10
+#define POOL_UNIT ((size_t)1 << POOL_UNIT_SHIFT)
+#define POOL_CHUNK_MAX (8 * MIB)
+#define POOL_CHUNK_UNITS (POOL_CHUNK_MAX / POOL_UNIT)
+#define POOL_RUN_FREE 0x8000u /* in an entry of the map */
 
-struct pool_arena {
-    struct list chunks;     /* owner only; those that may have room come first */
-    unsigned chunk_count;   /* owner only */
-    size_t bytes;           /* owner only: of chunks */
+/* Guarded by pool_lock, except what says otherwise. */
+struct pool_chunk {
+    struct slab head;     /* tag POOL, owner NULL, base: constant while mapped */
+    struct region region; /* no slabs to walk: pool_audit looks at the map */
+    struct list link;     /* idle list, by freed_ms; or unused structures */
+    uint64_t freed_ms;    /* last free into it */
+    uint32_t id;          /* constant: index in the table of chunks, from 1 */
+    uint32_t units;       /* constant while mapped */
+    uint32_t used;        /* units of blocks */
+    uint32_t dirty;       /* units of free runs that are not clean */
+    uint32_t touched;     /* units from here on were never handed out */
+    /* The entry of a live block is constant, and read without the lock. */
+    uint16_t map[POOL_CHUNK_UNITS];
 };
 
-void pool_arena_init(struct pool_arena *arena);
+/* Units of the block that starts at p, an address of the chunk with descriptor `s`; 0: none does. */
+static inline unsigned pool_units_at(const struct slab *s, const void *p)
+{
+    const struct pool_chunk *chunk = (const struct pool_chunk *)(const void *)s; /* head comes first */
+    uintptr_t offset = (uintptr_t)p - chunk->head.base;
+    unsigned entry = load_relaxed(&chunk->map[offset >> POOL_UNIT_SHIFT & (POOL_CHUNK_UNITS - 1)]);
+    return offset % POOL_UNIT != 0 || (entry & POOL_RUN_FREE) != 0 ? 0 : entry;
+}
 
 /*
- * Take a run for a class: TAG_FREE, with `base`, `index` and `clean` set and
- * all else undefined. Owner only. NULL when memory is short.
+ * Take up to `want` blocks of a class, linked, at *list. Returns how many;
+ * 0 when memory is short.
  */
-struct slab *pool_run_take(struct pool_arena *arena, unsigned size_class);
-/*
- * Give a run back; it holds no live block. By the owner of the arena, which
- * then gives an empty chunk back too (the last one stays unless the arena is closing).
- */
-void pool_run_give(struct pool_arena *arena, struct slab *s, bool closing);
-/* The same by another thread, that holds every block of the run; the pages go back. */
-void pool_run_give_foreign(struct slab *s);
-/* Give back all chunks without a run in use, and the pages of free runs in the others. */
-size_t pool_arena_trim(struct pool_arena *arena, bool purge);
+size_t pool_take(unsigned size_class, size_t want, struct block **list);
+/* One block of a class, aligned to a power of two up to 64 KiB; NULL when memory is short. */
+void *pool_take_aligned(unsigned size_class, size_t align);
+/* Give blocks back, linked, of any classes. Ends the program when one is free already. */
+void pool_give(struct block *list, const char *function);
 
-/* Fill the arena with `bytes` of chunks ahead. Returns the bytes that were mapped. */
-size_t pool_prewarm(struct pool_arena *arena, size_t bytes);
-/* Give back cached chunks until at most `keep` bytes are cached. Returns the bytes. */
+/*
+ * The class of the block at p, an address of a chunk whose descriptor is `s`;
+ * ends the program, in the name of `function`, when no block starts there.
+ */
+unsigned pool_class_of(const struct slab *s, const void *p, const char *function);
+
+/* Map chunks of together `bytes` ahead. Returns the bytes that were mapped. */
+size_t pool_prewarm(size_t bytes);
+/* Give free memory back until at most `keep` bytes of it are resident. Returns the bytes. */
 size_t pool_trim(size_t keep);
+/* Give back what was freed before `now` - purge_delay. */
 void pool_age(uint64_t now_ms);
 
 struct pool_totals {
-    size_t mapped; /* bytes of chunks, cached ones included */
-    size_t cached; /* bytes of cached chunks */
+    size_t mapped; /* bytes of chunks */
+    size_t used;   /* bytes of blocks: live, or in the arenas */
+    size_t dirty;  /* bytes of free runs that are resident, at most */
 };
 void pool_get_totals(struct pool_totals *totals);
+/* Check maps, bins and totals; returns mismatches, one line each to fd (unless -1). */
+size_t pool_audit(int fd);
 
 extern struct lock pool_lock; /* for fork */
 

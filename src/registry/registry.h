@@ -51,9 +51,9 @@ struct block {
 /* What a granule holds; the tag byte validates a pointer. */
 enum slab_tag {
     TAG_NONE = 0,          /* not ours */
-    TAG_FREE = 0xa0,       /* slab or run without blocks */
+    TAG_FREE = 0xa0,       /* slab without blocks */
     TAG_SMALL = 0xa1,      /* slab of a SuperSlab, blocks up to 8 KiB */
-    TAG_POOL = 0xa2,       /* run of a pool chunk, blocks up to 64 KiB */
+    TAG_POOL = 0xa2,       /* chunk of the pool, blocks up to 64 KiB */
     TAG_LARGE = 0xa4,      /* live span */
     TAG_HUGE = 0xa5,       /* live mapping of its own */
     TAG_SPAN_FREE = 0xa8,  /* free span */
@@ -68,10 +68,11 @@ enum slab_role {
 };
 
 /*
- * Descriptor of a slab (or a run of granules), one cache line.
+ * Descriptor of a slab, one cache line. Chunks of the pool and large spans begin
+ * with one: no owner, and of the rest only tag and base.
  *
  *    0 owner      8 list   16 free   24 countdown  28 level  30 carved
- *   32 capacity  34 tag class role index populated clean
+ *   32 capacity  34 tag class role index clean
  *   40 base      48 link
  *
  * A block that the owner frees goes to *list: the slab's own `free`, or the
@@ -87,7 +88,7 @@ enum slab_role {
  *   used + length(free) == carved <= capacity
  *
  * Life: TAG_FREE -> slab_start by a heap -> carved, freed, refilled -> used 0
- * -> TAG_FREE, back to its SuperSlab or chunk.
+ * -> TAG_FREE, back to its SuperSlab.
  */
 struct slab {
     struct heap *owner;   /* atomic; changes only while no block is live */
@@ -101,9 +102,8 @@ struct slab {
     uint8_t size_class;   /* constant while in use */
     uint8_t role;         /* atomic; written by the owner (release), read by who
                              collects rings for a sleeping owner (acquire) */
-    uint8_t index;        /* constant: granule within its SuperSlab or chunk */
-    uint8_t populated;    /* owner thread only: granules faulted in ahead */
-    bool clean;           /* constant while in use: pages were never touched */
+    uint8_t index;        /* constant: granule within its SuperSlab */
+    bool clean;           /* owner thread only: its pages were never touched */
     uintptr_t base;       /* constant: address of the first block */
     struct list link;     /* owner thread only: partial list; lock of the layer below when free */
 };
@@ -172,12 +172,12 @@ void registry_set(uintptr_t base, size_t size, struct slab *s);
 enum region_kind { REGION_SUPERSLAB, REGION_POOL };
 
 /*
- * A mapping whose slabs can be walked: embedded in SuperSlabs and pool chunks.
+ * A mapping that can be walked: embedded in SuperSlabs and pool chunks.
  * Constant while listed.
  */
 struct region {
     struct list link;       /* RCU list; changed under the registry lock */
-    struct slab *slabs;     /* one descriptor for each granule */
+    struct slab *slabs;     /* one descriptor for each granule; NULL: no slabs (pool) */
     uintptr_t base;
     size_t size;            /* bytes */
     enum region_kind kind;

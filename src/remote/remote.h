@@ -3,9 +3,9 @@
  * Frees of blocks that belong to another thread's slab.
  *
  * 1. The freeing thread gathers them by slab in its own cache (64 entries).
- * 2. When an entry is displaced, or the cache holds more than remote_batch
- *    bytes, the blocks of an entry are closed to a ring and posted to the
- *    owner's queue with one compare-and-swap:
+ * 2. When an entry is displaced, or the cache holds more than its limit of
+ *    bytes (remote_batch, less with many threads), the blocks of an entry are
+ *    closed to a ring and posted to the owner's queue with one compare-and-swap:
  *
  *      queue word:  | rings : 16 | last block : 48 |
  *                                      |
@@ -57,6 +57,7 @@ struct remote_batch {
 struct remote_cache {
     struct remote_batch batch[REMOTE_CACHE_ENTRIES];
     size_t bytes;
+    size_t limit; /* of bytes; 0: to be looked up */
 };
 
 /* Atomic; see above. */

@@ -19,9 +19,12 @@ struct superslab {
     uint32_t free_mask;
     uint32_t dirty_mask;
     struct list link;      /* bucket, LRU of empty ones, or list of free structures */
-    uint64_t emptied_ms;   /* when it became empty */
+    struct list idle_link; /* idle list, while it is in use and has dirty free slabs */
+    uint64_t freed_ms;     /* when a slab came back last */
     char colour[CACHE_LINE];
 };
+
+static const uint32_t ALL = UINT32_MAX; /* a mask of all slabs */
 
 struct lock superslab_lock = LOCK_INIT(RANK_SUPERSLAB);
 
@@ -29,13 +32,12 @@ struct lock superslab_lock = LOCK_INIT(RANK_SUPERSLAB);
 static struct list buckets[SUPERSLAB_SLABS]; /* by number of free slabs; 0 is not used */
 static uint32_t nonempty;                    /* bit n: buckets[n] has a member */
 static struct list empty_lru;                /* front: longest empty */
+static struct list idle = {&idle, &idle};    /* front: longest without a slab that came back */
 static struct list unused;                   /* structures without memory */
 static bool started;
 static struct superslab_totals totals;
 /* Free slabs that are resident and inside SuperSlabs in use. */
 static size_t dirty_partial;
-
-static const uint32_t ALL = UINT32_MAX;
 
 static void superslab_start_locked(void)
 {
@@ -71,6 +73,23 @@ static void superslab_link_locked(struct superslab *ss)
     }
 }
 
+/* Free slabs that are resident; of an empty SuperSlab the LRU takes care. */
+static uint32_t superslab_idle_mask(const struct superslab *ss)
+{
+    return ss->free_mask != ALL ? ss->free_mask & ss->dirty_mask : 0;
+}
+
+/* In the idle list or not, as its masks say. */
+static void superslab_list_idle_locked(struct superslab *ss)
+{
+    bool listed = !list_is_empty(&ss->idle_link);
+    bool has = superslab_idle_mask(ss) != 0;
+    if (has && !listed)
+        list_push_back(&idle, &ss->idle_link);
+    else if (!has && listed)
+        list_remove(&ss->idle_link);
+}
+
 static void superslab_recycle(struct region *region)
 {
     struct superslab *ss = container_of(region, struct superslab, region);
@@ -87,8 +106,10 @@ static struct superslab *superslab_structure_locked(void)
         return container_of(free_one, struct superslab, link);
     }
     struct superslab *ss = meta_alloc(sizeof *ss);
-    if (ss != NULL)
+    if (ss != NULL) {
         list_init(&ss->link);
+        list_init(&ss->idle_link);
+    }
     return ss;
 }
 
@@ -101,7 +122,7 @@ static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
     ss->region.kind = REGION_SUPERSLAB;
     ss->free_mask = ALL;
     ss->dirty_mask = 0;
-    ss->emptied_ms = os_now_ms();
+    ss->freed_ms = os_now_ms();
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
         s->base = base + i * GRANULE;
@@ -231,6 +252,7 @@ struct slab *superslab_slab_take(void)
     ss->free_mask &= ~(1u << index);
     ss->dirty_mask |= 1u << index;
     totals.slabs_used++;
+    superslab_list_idle_locked(ss);
     superslab_link_locked(ss);
     lock_release(&superslab_lock);
     list_init(&s->link);
@@ -257,6 +279,7 @@ static size_t superslab_purge_slabs_locked(struct superslab *ss)
     }
     totals.slabs_dirty -= slabs;
     dirty_partial -= slabs;
+    superslab_list_idle_locked(ss);
     return slabs;
 }
 
@@ -301,8 +324,10 @@ void superslab_slab_give(struct slab *s)
     if (ss->free_mask == ALL) {
         totals.empty++;
         dirty_partial -= bits_count32(ss->dirty_mask);
-        ss->emptied_ms = os_now_ms();
     }
+    ss->freed_ms = os_now_ms();
+    list_remove(&ss->idle_link); /* to the young end */
+    superslab_list_idle_locked(ss);
     superslab_link_locked(ss);
     superslab_cap_locked();
     lock_release(&superslab_lock);
@@ -347,12 +372,17 @@ void superslab_age(uint64_t now_ms)
     lock_take(&superslab_lock);
     while (started && !list_is_empty(&empty_lru)) {
         struct superslab *ss = container_of(list_front(&empty_lru), struct superslab, link);
-        if (ss->emptied_ms + delay > now_ms)
+        if (ss->freed_ms + delay > now_ms)
             break;
         size_t before = totals.empty;
         superslab_unmap_locked(ss);
         if (totals.empty == before)
             break;
+    }
+    while (!list_is_empty(&idle)) {
+        struct superslab *ss = container_of(list_front(&idle), struct superslab, idle_link);
+        if (ss->freed_ms + delay > now_ms || superslab_purge_slabs_locked(ss) == 0)
+            break; /* young, or the system refuses */
     }
     lock_release(&superslab_lock);
     registry_synchronize();
@@ -366,7 +396,7 @@ void superslab_get_totals(struct superslab_totals *out)
 }
 
 struct audit_walk {
-    size_t mismatches, superslabs, empty, used, dirty;
+    size_t mismatches, superslabs, empty, used, dirty, dirty_partial;
     int fd;
 };
 
@@ -397,6 +427,9 @@ static void superslab_audit_region(struct region *region, void *context)
     walk->empty += free_slabs == SUPERSLAB_SLABS;
     walk->used += SUPERSLAB_SLABS - free_slabs;
     walk->dirty += bits_count32(ss->free_mask & ss->dirty_mask);
+    walk->dirty_partial += bits_count32(superslab_idle_mask(ss));
+    if ((superslab_idle_mask(ss) == 0) != list_is_empty(&ss->idle_link))
+        superslab_audit_report(walk, "it is in the idle list without reason, or not although it should", ss->region.base);
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
         if ((ss->free_mask >> i & 1) != 0 && load_relaxed(&s->tag) != TAG_FREE)
@@ -421,6 +454,8 @@ size_t superslab_audit(int fd)
         superslab_audit_report(&walk, "the number of slabs in use differs", 0);
     if (walk.dirty != totals.slabs_dirty)
         superslab_audit_report(&walk, "the number of dirty free slabs differs", 0);
+    if (walk.dirty_partial != dirty_partial)
+        superslab_audit_report(&walk, "the number of dirty free slabs in SuperSlabs in use differs", 0);
     lock_release(&superslab_lock);
     return walk.mismatches;
 }

@@ -14,6 +14,8 @@
  * is found with one count-trailing-zeros (hot first: the emptier ones drain
  * and can be given back). When all 32 are free it goes to the LRU of empty
  * SuperSlabs, where it stays resident up to a cap and an age: reuse before map.
+ * Free slabs of a SuperSlab in use have the same age, and half as much again
+ * as the cap; then their pages go back.
  *
  * One lock guards all of it. It is taken once for a slab, that is once for
  * 64 KiB of blocks, and a heap keeps a few empty slabs of its own.
@@ -41,7 +43,7 @@ size_t superslab_prewarm(size_t count);
  * Returns the bytes given back.
  */
 size_t superslab_trim(size_t keep);
-/* Give back what has been empty since before `now` - purge_delay. */
+/* Give back what has been free since before `now` - purge_delay. */
 void superslab_age(uint64_t now_ms);
 
 struct superslab_totals {

@@ -32,7 +32,7 @@ static const struct misuse {
 } misuses[] = {
     {"double_free_in_a_row", AT_ONCE("free", ".*double free"), false},
     {"double_free_with_another_between", LATER(".*double free"), true},
-    {"double_free_of_a_pool_block", LATER(".*double free"), true},
+    {"double_free_of_a_pool_block", AT_ONCE("free", ".*double free"), false},
     {"double_free_of_a_large_block", AT_ONCE("free", ".*(double free|not a block)"), false},
     {"double_free_of_a_huge_block", AT_ONCE("free", ".*(double free|not a block)"), false},
     {"double_free_by_two_threads", LATER(".*double free"), true},
@@ -43,7 +43,7 @@ static const struct misuse {
     {"free_of_a_pointer_aligned_to_8", AT_ONCE("free", ".*misaligned"), false},
     {"free_of_an_interior_pointer", LATER(".*interior"), true},
     {"free_of_an_interior_pointer_by_another_thread", LATER(".*interior"), true},
-    {"free_of_an_interior_pointer_of_a_pool_block", LATER(".*interior"), true},
+    {"free_of_an_interior_pointer_of_a_pool_block", AT_ONCE("free", ".*interior"), false},
     {"free_of_an_interior_pointer_of_a_large_block", AT_ONCE("free", ".*interior"), false},
     {"free_of_an_interior_pointer_of_a_huge_block", AT_ONCE("free", ".*interior"), false},
     {"free_of_an_unmapped_address", AT_ONCE("free", ".*not a block"), false},

@@ -17,7 +17,7 @@
 enum { SLABS = 6, BLOCKS = 3, HEAPS = 6 };
 
 const struct size_class size_class_table[CLASS_COUNT] = {
-    {0, 0, 0, 0, 0}, {SIZE_OF_TWO, 2, 1, 2, 1}, {SIZE_OF_THREE, 3, 1, 1, 2},
+    {0, 0, 0, 0}, {SIZE_OF_TWO, 2, 2, 1}, {SIZE_OF_THREE, 3, 1, 2},
 };
 
 struct options hakmem_options = {.batch_refill = true, .remote_drain = true, .merged_cache = true};
@@ -118,15 +118,19 @@ void superslab_slab_give(struct slab *s)
 size_t superslab_trim(size_t keep) { return keep * 0; }
 void superslab_age(uint64_t now_ms) { (void)now_ms; }
 
-void pool_arena_init(struct pool_arena *arena) { (void)arena; }
-struct slab *pool_run_take(struct pool_arena *arena, unsigned size_class)
+size_t pool_take(unsigned size_class, size_t want, struct block **list)
 {
-    (void)arena, (void)size_class;
-    return NULL;
+    (void)size_class, (void)want;
+    *list = NULL;
+    return 0;
 }
-void pool_run_give(struct pool_arena *arena, struct slab *s, bool closing) { (void)arena, (void)s, (void)closing; }
-void pool_run_give_foreign(struct slab *s) { (void)s; }
-size_t pool_arena_trim(struct pool_arena *arena, bool purge) { return (void)arena, (size_t)purge * 0; }
+void *pool_take_aligned(unsigned size_class, size_t align) { return (void)size_class, (void)align, NULL; }
+void pool_give(struct block *list, const char *function) { (void)list, (void)function; }
+unsigned pool_class_of(const struct slab *s, const void *p, const char *function)
+{
+    (void)s, (void)p, (void)function;
+    return SLAB_CLASSES;
+}
 size_t pool_trim(size_t keep) { return keep * 0; }
 void pool_age(uint64_t now_ms) { (void)now_ms; }
 

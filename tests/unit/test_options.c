@@ -71,7 +71,7 @@ static void every_option_has_its_documented_default(void **state)
         {"pool_arena_init", "1M"},      {"pool_arena_max", "8M"},
         {"pool_arena_growth", "4"},     {"prewarm", ""},
         {"superslab_cache", "64M"},     {"superslab_reuse", "on"},
-        {"thread_hold", "1M"},          {"process_hold", "64M"},
+        {"thread_hold", "4M"},          {"process_hold", "64M"},
         {"batch_refill", "on"},         {"remote_batch", "16k"},
         {"remote_drain", "on"},         {"merged_cache", "on"},
         {"hot_first", "on"},            {"large_cache", "64M"},
@@ -141,19 +141,19 @@ static void a_bad_value_is_named_and_the_default_stands(void **state)
     static const struct {
         const char *entry, *name, *shown, *reason, *standing;
     } cases[] = {
-        {"THREAD_HOLD=12q", "thread_hold", "12q", SIZE, "1M"},
-        {"THREAD_HOLD=", "thread_hold", "", SIZE, "1M"},
-        {"THREAD_HOLD=k", "thread_hold", "k", SIZE, "1M"},
-        {"THREAD_HOLD=-1", "thread_hold", "-1", SIZE, "1M"},
-        {"THREAD_HOLD=+1", "thread_hold", "+1", SIZE, "1M"},
-        {"THREAD_HOLD= 1", "thread_hold", " 1", SIZE, "1M"},
-        {"THREAD_HOLD=1 ", "thread_hold", "1 ", SIZE, "1M"},
-        {"THREAD_HOLD=1kk", "thread_hold", "1kk", SIZE, "1M"},
-        {"THREAD_HOLD=1kB", "thread_hold", "1kB", SIZE, "1M"},
-        {"THREAD_HOLD=1.5M", "thread_hold", "1.5M", SIZE, "1M"},
-        {"THREAD_HOLD=0x10", "thread_hold", "0x10", SIZE, "1M"},
-        {"THREAD_HOLD=1M;rm", "thread_hold", "1M;rm", SIZE, "1M"},
-        {"THREAD_HOLD=1\nM", "thread_hold", "1?M", SIZE, "1M"},
+        {"THREAD_HOLD=12q", "thread_hold", "12q", SIZE, "4M"},
+        {"THREAD_HOLD=", "thread_hold", "", SIZE, "4M"},
+        {"THREAD_HOLD=k", "thread_hold", "k", SIZE, "4M"},
+        {"THREAD_HOLD=-1", "thread_hold", "-1", SIZE, "4M"},
+        {"THREAD_HOLD=+1", "thread_hold", "+1", SIZE, "4M"},
+        {"THREAD_HOLD= 1", "thread_hold", " 1", SIZE, "4M"},
+        {"THREAD_HOLD=1 ", "thread_hold", "1 ", SIZE, "4M"},
+        {"THREAD_HOLD=1kk", "thread_hold", "1kk", SIZE, "4M"},
+        {"THREAD_HOLD=1kB", "thread_hold", "1kB", SIZE, "4M"},
+        {"THREAD_HOLD=1.5M", "thread_hold", "1.5M", SIZE, "4M"},
+        {"THREAD_HOLD=0x10", "thread_hold", "0x10", SIZE, "4M"},
+        {"THREAD_HOLD=1M;rm", "thread_hold", "1M;rm", SIZE, "4M"},
+        {"THREAD_HOLD=1\nM", "thread_hold", "1?M", SIZE, "4M"},
         {"REMOTE_BATCH=2M", "remote_batch", "2M", "over the greatest value 1M", "16k"},
         {"REMOTE_BATCH=1048577", "remote_batch", "1048577", "over the greatest value 1M", "16k"},
         {"REMOTE_BATCH=18446744073709551616", "remote_batch", "18446744073709551616",
@@ -165,7 +165,7 @@ static void a_bad_value_is_named_and_the_default_stands(void **state)
         {"REMOTE_BATCH=16777217T", "remote_batch", "16777217T", "over the greatest value 1M",
          "16k"},
         {"POOL_ARENA_INIT=255k", "pool_arena_init", "255k", "under the least value 256k", "1M"},
-        {"POOL_ARENA_MAX=65M", "pool_arena_max", "65M", "over the greatest value 64M", "8M"},
+        {"POOL_ARENA_MAX=9M", "pool_arena_max", "9M", "over the greatest value 8M", "8M"},
         {"HUGE_THRESHOLD=0", "huge_threshold", "0", "under the least value 1M", "64M"},
         {"POOL_ARENA_GROWTH=0", "pool_arena_growth", "0", "under the least value 1", "4"},
         {"POOL_ARENA_GROWTH=17", "pool_arena_growth", "17", "over the greatest value 16", "4"},
@@ -282,7 +282,7 @@ static void a_secure_process_ignores_the_environment(void **state)
 
     (void)state;
     start(environment, true);
-    assert_int_equal(hakmem_options.thread_hold, 1 * M);
+    assert_int_equal(hakmem_options.thread_hold, 4 * M);
     assert_string_equal(options_origin("thread_hold"), "default");
     assert_string_equal(messages, "");
 }
@@ -345,10 +345,10 @@ static void the_seventeenth_prewarm_item_is_named(void **state)
 static void the_first_pool_chunk_is_never_over_the_largest(void **state)
 {
     (void)state;
-    START("HAKMEM_POOL_ARENA_INIT=16M");
-    assert_string_equal(messages, "hakmem: HAKMEM_POOL_ARENA_INIT: 16M is over pool_arena_max; "
-                                  "8M is used for both\n");
-    assert_int_equal(hakmem_options.pool_arena_init, 8 * M);
+    START("HAKMEM_POOL_ARENA_INIT=8M", "HAKMEM_POOL_ARENA_MAX=4M");
+    assert_string_equal(messages, "hakmem: HAKMEM_POOL_ARENA_INIT: 8M is over pool_arena_max; "
+                                  "4M is used for both\n");
+    assert_int_equal(hakmem_options.pool_arena_init, 4 * M);
     START("HAKMEM_POOL_ARENA_MAX=512k");
     assert_string_equal(messages, "");
     assert_int_equal(hakmem_options.pool_arena_init, 512 * K);

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The thread's pool arena: its bins of the classes above 8 KiB, in front of the
+ * pool that all threads share. Any thread may free any block into its own.
+ */
+#include "heap/internal.h"
+#include "os/fail.h"
+
+/* A trip to the pool fetches at most this much; it starts with one block a class and doubles. */
+#define FETCH_BYTES (64 * KIB)
+
+struct block *arena_refill(struct heap *h, unsigned c)
+{
+    size_t size = size_class_size(c);
+    uint8_t *fetch = &h->arena_fetch[c - SLAB_CLASSES];
+    size_t want = *fetch == 0 ? 1 : *fetch;
+    struct block *list;
+    size_t count = pool_take(c, want, &list);
+    if (count == 0)
+        return NULL;
+    if (heap_has_bins() && 2 * want * size <= FETCH_BYTES)
+        *fetch = (uint8_t)(2 * want);
+    h->bin[c] = list->next;
+    h->arena_bytes += (count - 1) * size;
+    h->arena_limit = 0; /* the number of threads may have changed */
+    counters_add(&h->counters, COUNTER_refills, 1);
+    counters_add(&h->counters, COUNTER_refilled_blocks, count);
+    return list;
+}
+
+/* Give back whole bins, in turn, until at most `keep` bytes are left. */
+static void arena_shrink(struct heap *h, size_t keep)
+{
+    struct block *list = NULL;
+    while (h->arena_bytes > keep) {
+        unsigned c = h->arena_next;
+        struct block *b = h->bin[c];
+        h->arena_next = c + 1 < CLASS_COUNT ? c + 1 : SLAB_CLASSES;
+        h->arena_fetch[c - SLAB_CLASSES] = 0;
+        h->bin[c] = NULL;
+        while (b != NULL) {
+            struct block *next = b->next;
+            b->next = list;
+            list = b;
+            h->arena_bytes -= size_class_size(c);
+            b = next;
+        }
+    }
+    if (list == NULL)
+        return;
+    counters_add(&h->counters, COUNTER_arena_flushes, 1);
+    pool_give(list, "free");
+}
+
+void arena_flush(struct heap *h)
+{
+    arena_shrink(h, 0);
+}
+
+/* What the arena of h may hold now: what ready slabs leave; 0 while the bins are switched off. */
+static size_t arena_limit(struct heap *h)
+{
+    size_t hold = heap_has_bins() ? heap_hold_limit(h) : 0;
+    return hold - hold / READY_PART;
+}
+
+void arena_free(struct heap *h, struct slab *s, struct block *p, const char *function)
+{
+    unsigned c = pool_class_of(s, p, function);
+    if (unlikely(h->bin[c] == p))
+        fail_misuse(function, p, "double free", size_class_size(c));
+    if (heap_is_real(h)) {
+        h->arena_limit = arena_limit(h);
+        if (h->arena_bytes + size_class_size(c) > h->arena_limit)
+            arena_shrink(h, h->arena_limit / 2);
+    }
+    if (heap_push_pool(h, s, p))
+        return;
+    p->next = NULL;
+    pool_give(p, function);
+}
