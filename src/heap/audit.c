@@ -93,15 +93,39 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s)
         audit_report(audit, s, "blocks in the bin at most as many as in use", used, binned);
 }
 
+/*
+ * What the audit needs of s. False when s is not a slab of h: who frees the
+ * last blocks of a slab that h neither holds nor lists may give it back at any
+ * moment (foreign.c), also while it is looked at. Its owner changes before
+ * anything else does, so an owner that is still h says that the copy is whole.
+ */
+static bool audit_copy(struct slab *copy, const struct slab *s, const struct heap *h)
+{
+    uint8_t tag = load_acquire(&s->tag);
+    if ((tag != TAG_SMALL && tag != TAG_POOL) || load_acquire(&s->owner) != h)
+        return false;
+    *copy = (struct slab){
+        .free = load_acquire(&s->free),
+        .countdown = load_acquire(&s->countdown),
+        .level = load_acquire(&s->level),
+        .block_size = load_acquire(&s->block_size),
+        .carved = load_acquire(&s->carved),
+        .capacity = load_acquire(&s->capacity),
+        .size_class = load_acquire(&s->size_class),
+        .role = load_acquire(&s->role),
+        .base = s->base,
+    };
+    return load_acquire(&s->owner) == h;
+}
+
 static void audit_region(struct region *region, void *context)
 {
     struct heap_audit *audit = context;
     size_t granules = region->size >> GRANULE_SHIFT;
     for (size_t i = 0; i < granules; i++) {
-        struct slab *s = &region->slabs[i];
-        uint8_t tag = load_relaxed(&s->tag);
-        if ((tag == TAG_SMALL || tag == TAG_POOL) && load_acquire(&s->owner) == audit->heap)
-            audit_slab(audit, s);
+        struct slab copy;
+        if (audit_copy(&copy, &region->slabs[i], audit->heap))
+            audit_slab(audit, &copy);
     }
 }
 

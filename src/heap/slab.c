@@ -112,8 +112,8 @@ static void slab_start(struct heap *h, struct slab *s, unsigned c)
     owner_store(&s->free, NULL);
     slab_set_used(s, 0, 0);
     owner_store(&s->carved, 0);
-    s->block_size = class->size;
-    s->capacity = class->capacity;
+    owner_store(&s->block_size, class->size);
+    owner_store(&s->capacity, class->capacity);
     store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
     s->populated = 0;
     store_relaxed(&s->role, ROLE_HELD);

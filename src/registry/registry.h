@@ -84,15 +84,16 @@ enum slab_role {
  * -> TAG_FREE, back to its SuperSlab or chunk.
  */
 struct slab {
-    struct heap *owner;   /* atomic; changes only while no block is live */
-    struct block *free;   /* owner thread only */
+    struct heap *owner;   /* atomic; changes only while no block is live, and then before
+                             any other field: the audit relies on it */
+    struct block *free;   /* owner thread only; the audit reads it */
     uint32_t countdown;   /* owner thread only; walkers read it */
     uint32_t level;       /* owner thread only; walkers read it */
-    uint32_t block_size;  /* constant while in use */
+    uint32_t block_size;  /* constant while in use; the audit reads it at any moment */
     uint16_t carved;      /* owner thread only; walkers read it */
-    uint16_t capacity;    /* constant while in use */
+    uint16_t capacity;    /* constant while in use; the audit reads it at any moment */
     uint8_t tag;          /* atomic relaxed; constant while in use */
-    uint8_t size_class;   /* constant while in use */
+    uint8_t size_class;   /* constant while in use; walkers read it at any moment */
     uint8_t role;         /* atomic; written by the owner (release), read by who
                              collects rings for a sleeping owner (acquire) */
     uint8_t index;        /* constant: granule within its SuperSlab or chunk */
