@@ -161,7 +161,8 @@ enum region_kind { REGION_SUPERSLAB, REGION_POOL };
  * Constant while listed.
  */
 struct region {
-    struct list link;       /* RCU list; changed under the registry lock */
+    struct list link;       /* RCU list, changed under the registry lock; `next` is released
+                               to the walkers, who acquire it */
     struct slab *slabs;     /* one descriptor for each granule */
     uintptr_t base;
     size_t size;            /* bytes */
