@@ -48,6 +48,28 @@
 #define HAKMEM_TSAN 0
 #endif
 
+/*
+ * Order that ThreadSanitizer cannot see, because it is made by code that is not
+ * instrumented (liburcu, the kernel). Nothing in the product. What comes before
+ * a tsan_release(p) happens before what follows a later tsan_acquire(p);
+ * tsan_acquire_all() follows all that any thread has done so far. What runs in
+ * a thread after the sanitizer has ended its state of it is TSAN_BLIND.
+ */
+#if HAKMEM_TSAN
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+void __tsan_java_finalize(void); /* made for finalizers, which follow everything as well */
+#define tsan_acquire(p) __tsan_acquire((void *)(p))
+#define tsan_release(p) __tsan_release((void *)(p))
+#define tsan_acquire_all() __tsan_java_finalize()
+#define TSAN_BLIND __attribute__((noinline, no_sanitize("thread")))
+#else
+#define tsan_acquire(p) ((void)(p))
+#define tsan_release(p) ((void)(p))
+#define tsan_acquire_all() ((void)0)
+#define TSAN_BLIND
+#endif
+
 #if HAKMEM_TSAN
 #define plain_load(p) load_relaxed(p)
 #define owner_load(p) load_relaxed(p)

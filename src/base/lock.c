@@ -100,10 +100,10 @@ void lock_fork_parent(struct lock *const *locks, unsigned count)
 {
     while (count-- > 0) {
         struct lock *lock = locks[count];
-        bool taken = lock->fork == FORK_TAKEN;
         /* One we could not have belongs to another thread: not a word of it is ours. */
         if (!lock_is_mine(lock))
             continue;
+        bool taken = lock->fork == FORK_TAKEN;
         lock->fork = FORK_NOT_HELD;
         if (taken)
             lock_release(lock);

@@ -52,7 +52,8 @@ static bool audit_meet(struct heap_audit *audit, const struct slab *s, const str
     return true;
 }
 
-static void audit_slab(struct heap_audit *audit, const struct slab *s)
+/* `s` is a copy of `original`. */
+static void audit_slab(struct heap_audit *audit, const struct slab *s, const struct slab *original)
 {
     const struct size_class *class = &size_class_table[s->size_class];
     uint32_t used = slab_used(s);
@@ -64,7 +65,7 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s)
         audit_report(audit, s, "blocks in use at most as many as carved", s->carved, used);
     if (s->role != ROLE_UNLISTED && s->level != 0)
         audit_report(audit, s, "event level of a slab that is held, fresh or listed", 0, s->level);
-    if (s->role == ROLE_HELD ? s != audit->heap->held[s->size_class] : s->list != &s->free)
+    if (s->role == ROLE_HELD ? original != audit->heap->held[s->size_class] : s->list != &original->free)
         audit_report(audit, s, "the slab's frees go to its own list unless it is held, role", 0, s->role);
     const struct block *b;
     for (b = s->free; b != NULL && length <= s->carved; b = b->next, length++) {
@@ -77,7 +78,7 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s)
     }
     if (length != s->carved - used)
         audit_report(audit, s, "length of the free list", s->carved - used, length);
-    if (s != audit->heap->held[s->size_class])
+    if (original != audit->heap->held[s->size_class])
         return;
     for (b = audit->heap->bin[s->size_class]; b != NULL; b = b->next) {
         if (!audit_meet(audit, s, b)) {
@@ -88,14 +89,40 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s)
     }
 }
 
+/*
+ * What the audit needs of s. False when s is not a slab of h: who frees the
+ * last blocks of a slab that h neither holds nor lists may give it back at any
+ * moment (foreign.c), also while it is looked at. Its owner changes before
+ * anything else does, so an owner that is still h says that the copy is whole.
+ */
+static bool audit_copy(struct slab *copy, const struct slab *s, const struct heap *h)
+{
+    uint8_t tag = load_acquire(&s->tag);
+    if (tag != TAG_SMALL || load_acquire(&s->owner) != h)
+        return false;
+    *copy = (struct slab){
+        .list = load_acquire(&s->list),
+        .free = load_acquire(&s->free),
+        .countdown = load_acquire(&s->countdown),
+        .level = load_acquire(&s->level),
+        .carved = load_acquire(&s->carved),
+        .capacity = load_acquire(&s->capacity),
+        .size_class = load_acquire(&s->size_class),
+        .role = load_acquire(&s->role),
+        .base = s->base,
+    };
+    return load_acquire(&s->owner) == h;
+}
+
 static void audit_region(struct region *region, void *context)
 {
     struct heap_audit *audit = context;
     size_t slabs = region->slabs != NULL ? region->size >> GRANULE_SHIFT : 0;
     for (size_t i = 0; i < slabs; i++) {
-        struct slab *s = &region->slabs[i];
-        if (load_relaxed(&s->tag) == TAG_SMALL && load_acquire(&s->owner) == audit->heap)
-            audit_slab(audit, s);
+        const struct slab *s = &region->slabs[i];
+        struct slab copy;
+        if (audit_copy(&copy, s, audit->heap))
+            audit_slab(audit, &copy, s);
     }
 }
 

@@ -64,6 +64,7 @@ static struct heap *heap_find_lost_locked(void)
             continue;
         int result = pthread_mutex_trylock(&at->owner);
         if (result == EOWNERDEAD) {
+            tsan_acquire_all(); /* the kernel hands over what the dead thread did */
             pthread_mutex_consistent(&at->owner);
             return at;
         }
@@ -114,20 +115,14 @@ static struct heap *heap_acquire(void)
     return h;
 }
 
-/* ThreadSanitizer ends its own state of the thread in the last round. */
-#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - HAKMEM_TSAN)
-
 /*
- * Runs in every round of key destructors and acts in the last: other
- * destructors may still allocate and free in the rounds before.
+ * ThreadSanitizer ends its own state of the thread in the last round. One more
+ * is left to the heaps that are made in the first round.
  */
-static void heap_thread_exit(void *value)
+#define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 2 * HAKMEM_TSAN)
+
+static void heap_end_thread(struct heap *h)
 {
-    struct heap *h = value;
-    if (heap_self != h)
-        return; /* a forked child of a thread in its exit, or a second round after the last */
-    if (++h->exit_rounds < LAST_ROUND && pthread_setspecific(exit_key, h) == 0)
-        return;
     heap_trim(h);
     heap_self = &heap_exited;
     lock_take(&heaps_lock);
@@ -141,6 +136,20 @@ static void heap_thread_exit(void *value)
     h->next_dead = dead_heaps;
     dead_heaps = h;
     lock_release(&heaps_lock);
+}
+
+/*
+ * Runs in every round of key destructors and acts in the last: other
+ * destructors may still allocate and free in the rounds before.
+ */
+static TSAN_BLIND void heap_thread_exit(void *value)
+{
+    struct heap *h = value;
+    if (heap_self != h)
+        return; /* a forked child of a thread in its exit, or a second round after the last */
+    if (++h->exit_rounds < LAST_ROUND && pthread_setspecific(exit_key, h) == 0)
+        return;
+    heap_end_thread(h);
 }
 
 void heap_start(void)

@@ -132,11 +132,12 @@ static inline bool heap_push(struct heap *h, void *p)
     if (unlikely(plain_load(&s->owner) != h))
         return false;
     struct block *b = p;
-    struct block *head = owner_load(s->list);
+    struct block **list = owner_load(&s->list);
+    struct block *head = owner_load(list);
     if (unlikely(head == b))
         heap_double_free(s, b);
     b->next = head;
-    owner_store(s->list, b);
+    owner_store(list, b);
     if (unlikely(owner_decrement(&s->countdown) == 0))
         heap_slab_event(h, s);
     return true;

@@ -42,7 +42,7 @@ static struct block *slab_hold(struct heap *h, struct slab *s, unsigned c)
     h->held[c] = s;
     h->bin[c] = first->next;
     owner_store(&s->free, NULL);
-    s->list = &h->bin[c];
+    owner_store(&s->list, &h->bin[c]);
     slab_set_used(s, HELD_COUNTDOWN, 0);
     store_release(&s->role, ROLE_HELD);
     return first;
@@ -58,7 +58,7 @@ static void slab_release(struct heap *h, unsigned c, uint32_t count)
     h->held[c] = NULL;
     owner_store(&s->free, h->bin[c]);
     h->bin[c] = NULL;
-    s->list = &s->free;
+    owner_store(&s->list, &s->free);
     slab_set_used(s, s->carved - count, 0);
     store_release(&s->role, ROLE_FRESH);
     if (s == h->fresh[c] && s->carved < s->capacity)

@@ -153,11 +153,11 @@ void heap_slab_event(struct heap *h, struct slab *s)
 static void slab_start(struct heap *h, struct slab *s, unsigned c)
 {
     const struct size_class *class = &size_class_table[c];
-    s->list = &s->free;
+    owner_store(&s->list, &s->free);
     owner_store(&s->free, NULL);
     slab_set_used(s, 0, 0);
     owner_store(&s->carved, 0);
-    s->capacity = class->capacity;
+    owner_store(&s->capacity, class->capacity);
     store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
     store_relaxed(&s->role, ROLE_FRESH);
     store_relaxed(&s->tag, TAG_SMALL);

@@ -64,8 +64,8 @@ void registry_add(struct region *region)
     region->link.prev = &regions;
     region->link.next = regions.next;
     regions.next->prev = &region->link;
-    /* Pairs with rcu_dereference in registry_walk. */
-    rcu_assign_pointer(regions.next, &region->link);
+    /* Pairs with load_acquire in registry_walk_regions. */
+    store_release(&regions.next, &region->link);
     lock_release(&registry_lock);
 }
 
@@ -74,7 +74,7 @@ void registry_retire(struct region *region, void (*recycle)(struct region *))
     lock_take(&registry_lock);
     region->link.next->prev = region->link.prev;
     /* A walker that stands on the region still finds its way on: next stays. */
-    rcu_assign_pointer(region->link.prev->next, region->link.next);
+    store_release(&region->link.prev->next, region->link.next);
     recycle_kind[region->kind] = recycle;
     region->retired = retired;
     retired = region;
@@ -94,6 +94,7 @@ void registry_synchronize(void)
     if (batch == NULL)
         return;
     synchronize_rcu();
+    tsan_acquire(&retired); /* the walks that the grace period has waited for */
     while (batch != NULL) {
         struct region *next = batch->retired;
         recycle_kind[batch->kind](batch);
@@ -116,8 +117,7 @@ static bool registry_may_read(void)
 
 static void registry_walk_regions(void (*visit)(struct region *region, void *context), void *context)
 {
-    for (struct list *at = rcu_dereference(regions.next); at != &regions;
-         at = rcu_dereference(at->next))
+    for (struct list *at = load_acquire(&regions.next); at != &regions; at = load_acquire(&at->next))
         visit(container_of(at, struct region, link), context);
 }
 
@@ -128,6 +128,7 @@ void registry_walk(void (*visit)(struct region *region, void *context), void *co
     if (registry_may_read()) {
         rcu_read_lock();
         registry_walk_regions(visit, context);
+        tsan_release(&retired); /* to registry_synchronize, by way of the grace period */
         rcu_read_unlock();
     } else {
         /* Memory is short: keep the writers out instead. */

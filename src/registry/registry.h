@@ -91,15 +91,16 @@ enum slab_role {
  * -> TAG_FREE, back to its SuperSlab.
  */
 struct slab {
-    struct heap *owner;   /* atomic; changes only while no block is live */
-    struct block **list;  /* owner thread only: where its frees go */
-    struct block *free;   /* owner thread only; NULL while held */
+    struct heap *owner;   /* atomic; changes only while no block is live, and then before
+                             any other field: the audit relies on it */
+    struct block **list;  /* owner thread only: where its frees go; the audit reads it */
+    struct block *free;   /* owner thread only; NULL while held; the audit reads it */
     uint32_t countdown;   /* owner thread only; walkers read it */
     uint16_t level;       /* owner thread only; walkers read it */
     uint16_t carved;      /* owner thread only; walkers read it */
-    uint16_t capacity;    /* constant while in use */
+    uint16_t capacity;    /* constant while in use; the audit reads it at any moment */
     uint8_t tag;          /* atomic relaxed; constant while in use */
-    uint8_t size_class;   /* constant while in use */
+    uint8_t size_class;   /* constant while in use; walkers read it at any moment */
     uint8_t role;         /* atomic; written by the owner (release), read by who
                              collects rings for a sleeping owner (acquire) */
     uint8_t index;        /* constant: granule within its SuperSlab */
@@ -176,7 +177,8 @@ enum region_kind { REGION_SUPERSLAB, REGION_POOL };
  * Constant while listed.
  */
 struct region {
-    struct list link;       /* RCU list; changed under the registry lock */
+    struct list link;       /* RCU list, changed under the registry lock; `next` is released
+                               to the walkers, who acquire it */
     struct slab *slabs;     /* one descriptor for each granule; NULL: no slabs (pool) */
     uintptr_t base;
     size_t size;            /* bytes */

@@ -253,12 +253,50 @@ static void owner_allocates_again_what_others_freed(void)
     free(hoard.block);
 }
 
+/* An owner that only looks at its heap is one that sleeps: others give its slabs back meanwhile. */
+static atomic_bool looked_at;
+
+static void *auditing_owner_main(void *argument)
+{
+    hoard_fill(argument);
+    require(sem_post(&filled) == 0);
+    while (!atomic_load(&looked_at))
+        require(hakmem_audit(STDERR_FILENO) == 0);
+    return NULL;
+}
+
+static void owner_audits_while_others_free(void)
+{
+    enum { ROUNDS = 20 };
+    struct hoard hoard = {.count = hoard_bytes() / 4 / HOARD_SIZE};
+
+    require(sem_init(&filled, 0, 0) == 0);
+    hoard.block = calloc(hoard.count, sizeof *hoard.block);
+    require(hoard.block != NULL);
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t owner;
+
+        atomic_store(&looked_at, false);
+        require(pthread_create(&owner, NULL, auditing_owner_main, &hoard) == 0);
+        while (sem_wait(&filled) != 0)
+            require(errno == EINTR);
+        hoard_free(&hoard);
+        hoard_fill(&hoard);
+        hoard_free(&hoard);
+        atomic_store(&looked_at, true);
+        require(pthread_join(owner, NULL) == 0);
+    }
+    require(hakmem_audit(STDERR_FILENO) == 0);
+    free(hoard.block);
+}
+
 static const struct scenario scenarios[] = {
     {"only_frees_small", only_frees_small},
     {"only_frees_all_sizes", only_frees_all_sizes},
     {"owners_that_sleep", owners_that_sleep},
     {"owners_that_died", owners_that_died},
     {"owner_allocates_again_what_others_freed", owner_allocates_again_what_others_freed},
+    {"owner_audits_while_others_free", owner_audits_while_others_free},
     {NULL, NULL},
 };
 
@@ -292,6 +330,12 @@ static void an_owner_takes_back_what_others_freed(void **state)
     assert_scenario_passes("owner_allocates_again_what_others_freed");
 }
 
+static void an_owner_may_audit_while_others_free(void **state)
+{
+    (void)state;
+    assert_scenario_passes("owner_audits_while_others_free");
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +344,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(memory_of_sleeping_owners_serves_others),
         cmocka_unit_test(memory_of_dead_owners_serves_others),
         cmocka_unit_test(an_owner_takes_back_what_others_freed),
+        cmocka_unit_test(an_owner_may_audit_while_others_free),
     };
 
     scenario_dispatch(argc, argv, scenarios);

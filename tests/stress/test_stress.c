@@ -5,7 +5,8 @@
  * written. Threads come and go meanwhile. At the end the audit is clean.
  *
  *     test_stress                                     the short runs of `make check`
- *     test_stress THREADS SECONDS [LARGEST [SEED]]    one run, as long as wanted
+ *     test_stress THREADS SECONDS [LARGEST [SEED]]    one run, as long as wanted; TEST_LOOK_EVERY
+ *                                                     sets how often a thread audits and sums up
  */
 #include <errno.h>
 #include <pthread.h>
@@ -23,7 +24,7 @@
 #include "support/support.h"
 #include "support/api.h"
 
-enum { MOST_THREADS = 256, SLOTS = 4096, OWN = 64, HEAD = 16 };
+enum { MOST_THREADS = 256, SLOTS = 4096, OWN = 64, HEAD = 16, SELDOM = 70000 };
 
 struct run {
     int threads;
@@ -31,6 +32,7 @@ struct run {
     uint64_t operations; /* 0: no such end */
     size_t largest;
     uint64_t seed;
+    size_t look_every;   /* operations of a thread, on average */
 };
 
 /* The head of a block that goes through the shared slots: 16 bytes, then the pattern. */
@@ -120,6 +122,25 @@ static void zero_own(struct own *own, size_t size)
     fill_own(own, block, size);
 }
 
+/*
+ * Walk over what others work on. No figure is to be trusted meanwhile; there is
+ * no crash either, and no race for ThreadSanitizer to find.
+ */
+static void look_around(uint64_t *random)
+{
+    switch (random_below(random, 3)) {
+    case 0:
+        hakmem_audit(-1);
+        break;
+    case 1:
+        (void)mallinfo2();
+        break;
+    default:
+        malloc_trim(0);
+        break;
+    }
+}
+
 static void one_operation(struct own *own, uint64_t *random)
 {
     size_t size = 1 + random_size(random, run.largest);
@@ -147,10 +168,14 @@ static void one_operation(struct own *own, uint64_t *random)
         share_one(random);
         break;
     }
-    if (random_below(random, 200000) == 0)
-        hakmem_audit(-1); /* no figure to trust while others work, and no crash either */
-    if (random_below(random, 100000) == 0)
-        malloc_trim(0);
+    if (random_below(random, run.look_every) == 0)
+        look_around(random);
+}
+
+static bool is_over(void)
+{
+    return atomic_load_explicit(&stop, memory_order_relaxed) ||
+           (run.operations != 0 && atomic_load(&operations_done) >= run.operations);
 }
 
 /* One life of a thread: a few hundred or many thousand operations. */
@@ -160,7 +185,7 @@ static void *life_main(void *argument)
     uint64_t left = (uint64_t)1 << random_below(&random, 17);
     struct own own[OWN] = {{NULL, NULL, 0}};
 
-    for (uint64_t done = 0; done < left && !atomic_load_explicit(&stop, memory_order_relaxed);) {
+    for (uint64_t done = 0; done < left && !is_over();) {
         for (int i = 0; i < 64; i++)
             one_operation(own, &random);
         done += 64;
@@ -172,17 +197,12 @@ static void *life_main(void *argument)
     return NULL;
 }
 
-static bool is_over(void)
-{
-    return run.operations != 0 && atomic_load(&operations_done) >= run.operations;
-}
-
 /* Keeps one place filled with a thread; several generations, one after the other. */
 static void *place_main(void *argument)
 {
     uint64_t random = (uint64_t)(uintptr_t)argument;
 
-    while (!atomic_load(&stop) && !is_over()) {
+    while (!is_over()) {
         pthread_t life;
         uint64_t seed = random_next(&random) | 1;
 
@@ -226,28 +246,34 @@ static void stress(void)
     require(hakmem_audit(STDERR_FILENO) == 0);
 }
 
-static void run_operations(int threads, uint64_t operations, size_t largest)
+static void run_operations(int threads, uint64_t operations, size_t largest, size_t look_every)
 {
     run = (struct run){.threads = threads,
                        .operations = TEST_SANITIZED ? operations / 10 : operations,
                        .largest = largest,
+                       .look_every = look_every,
                        .seed = setting("TEST_SEED", 20240607)};
     stress();
 }
 
 static void small_sizes(void)
 {
-    run_operations(4, 2000000, 1000);
+    run_operations(4, 2000000, 1000, SELDOM);
 }
 
 static void pool_sizes(void)
 {
-    run_operations(4, 300000, 64000);
+    run_operations(4, 300000, 64000, SELDOM);
 }
 
 static void all_sizes(void)
 {
-    run_operations(4, 100000, MIB(4));
+    run_operations(4, TEST_TSAN ? 50000 : 100000, MIB(4), SELDOM);
+}
+
+static void looks_at_each_other(void)
+{
+    run_operations(4, 200000, 64000, 200);
 }
 
 static void many_threads_on_two_cores(void)
@@ -264,13 +290,14 @@ static void many_threads_on_two_cores(void)
         }
     }
     require(sched_setaffinity(0, sizeof two, &two) == 0);
-    run_operations(16, 1000000, 20000);
+    run_operations(16, 1000000, 20000, SELDOM);
 }
 
 static const struct scenario scenarios[] = {
     {"small_sizes", small_sizes},
     {"pool_sizes", pool_sizes},
     {"all_sizes", all_sizes},
+    {"looks_at_each_other", looks_at_each_other},
     {"many_threads_on_two_cores", many_threads_on_two_cores},
     {NULL, NULL},
 };
@@ -293,6 +320,12 @@ static void content_is_kept_in_all_sizes(void **state)
     assert_scenario_passes("all_sizes");
 }
 
+static void content_is_kept_while_threads_look_at_each_others_heaps(void **state)
+{
+    (void)state;
+    assert_scenario_passes("looks_at_each_other");
+}
+
 static void content_is_kept_with_sixteen_threads_on_two_cores(void **state)
 {
     (void)state;
@@ -305,6 +338,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(content_is_kept_in_small_sizes),
         cmocka_unit_test(content_is_kept_in_pool_sizes),
         cmocka_unit_test(content_is_kept_in_all_sizes),
+        cmocka_unit_test(content_is_kept_while_threads_look_at_each_others_heaps),
         cmocka_unit_test(content_is_kept_with_sixteen_threads_on_two_cores),
     };
 
@@ -314,6 +348,7 @@ int main(int argc, char **argv)
             .threads = atoi(argv[1]),
             .seconds = strtod(argv[2], NULL),
             .largest = argc > 3 ? strtoul(argv[3], NULL, 10) : MIB(1),
+            .look_every = setting("TEST_LOOK_EVERY", SELDOM),
             .seed = argc > 4 ? strtoull(argv[4], NULL, 10) : (uint64_t)time(NULL) * getpid(),
         };
         stress();

@@ -18,11 +18,14 @@
 
 extern char **environ;
 
-/* Threads are started in the children of processes with several threads, and handlers fork. */
+/*
+ * Threads are started in the children of processes with several threads, and
+ * handlers fork. Threads that are alive at exit are not waited for, as ever.
+ */
 __attribute__((visibility("default"))) const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-    return "die_after_fork=0:report_signal_unsafe=0";
+    return "die_after_fork=0:report_signal_unsafe=0:atexit_sleep_ms=0";
 }
 
 void require_failed(const char *file, int line, const char *what, size_t value, size_t bound)
