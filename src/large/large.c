@@ -2,7 +2,6 @@
 #include "large/large.h"
 
 #include "base/lock.h"
-#include "base/print.h"
 #include "meta/meta.h"
 #include "options/options.h"
 #include "os/fail.h"
@@ -579,22 +578,6 @@ void large_get_totals(struct large_totals *out)
     lock_release(&large_lock);
 }
 
-static size_t large_audit_report(int fd, const char *what, uintptr_t base)
-{
-    char text[160];
-    struct print_buffer out;
-    if (fd >= 0) {
-        print_begin(&out, text, sizeof text);
-        print_text(&out, "hakmem: audit: span ");
-        print_hex(&out, base);
-        print_text(&out, ": ");
-        print_text(&out, what);
-        print_char(&out, '\n');
-        os_write(fd, text, print_stored(&out));
-    }
-    return 1;
-}
-
 size_t large_audit(int fd)
 {
     struct large_totals sum = {0};
@@ -607,20 +590,20 @@ size_t large_audit(int fd)
         if (tag == TAG_SPAN_FREE) {
             sum.dirty += span->dirty;
             if (registry_find((void *)(span->head.base + span->size - GRANULE)) != &span->head)
-                mismatches += large_audit_report(fd, "its end is not marked", span->head.base);
+                mismatches += fail_audit(fd, "span", span->head.base, "its end is not marked");
         } else {
             sum.live += span->usable;
             sum.spans_live++;
         }
         if (registry_find((void *)span->head.base) != &span->head)
-            mismatches += large_audit_report(fd, "the region map has another one here", span->head.base);
+            mismatches += fail_audit(fd, "span", span->head.base, "the region map has another one here");
     }
     if (sum.mapped != totals.mapped)
-        mismatches += large_audit_report(fd, "the mapped bytes differ from the sum", 0);
+        mismatches += fail_audit(fd, "span", 0, "the mapped bytes differ from the sum");
     if (sum.live != totals.live || sum.spans_live != totals.spans_live)
-        mismatches += large_audit_report(fd, "the live bytes differ from the sum", 0);
+        mismatches += fail_audit(fd, "span", 0, "the live bytes differ from the sum");
     if (sum.dirty != totals.dirty)
-        mismatches += large_audit_report(fd, "the dirty bytes differ from the sum", 0);
+        mismatches += fail_audit(fd, "span", 0, "the dirty bytes differ from the sum");
     lock_release(&large_lock);
     return mismatches;
 }

@@ -136,6 +136,7 @@ size_t maintain_trim(struct heap *h, size_t keep)
     bytes += superslab_trim(keep);
     bytes += pool_trim(keep);
     bytes += large_trim(keep);
+    registry_synchronize();
     return bytes;
 }
 

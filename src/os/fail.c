@@ -43,3 +43,21 @@ void fail_misuse(const char *function, const void *p, const char *what, size_t b
     os_write(STDERR_FILENO, text, print_stored(&out));
     abort();
 }
+
+size_t fail_audit(int fd, const char *kind, uintptr_t at, const char *what)
+{
+    char text[256];
+    struct print_buffer out;
+    if (fd < 0)
+        return 1;
+    print_begin(&out, text, sizeof text);
+    print_text(&out, "hakmem: audit: ");
+    print_text(&out, kind);
+    print_char(&out, ' ');
+    print_hex(&out, at);
+    print_text(&out, ": ");
+    print_text(&out, what);
+    print_char(&out, '\n');
+    os_write(fd, text, print_stored(&out));
+    return 1;
+}

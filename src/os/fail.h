@@ -27,6 +27,9 @@ _Noreturn COLD void fail_invariant(const char *condition, const char *file, int 
 _Noreturn COLD void fail_misuse(const char *function, const void *p, const char *what,
                                 size_t block_size);
 
+/* An audit found something: one line to fd (unless -1), and 1, for the sum. */
+COLD size_t fail_audit(int fd, const char *kind, uintptr_t at, const char *what);
+
 #define HAKMEM_INVARIANT(condition)                                \
     do {                                                           \
         if (unlikely(!(condition)))                                \

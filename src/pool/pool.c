@@ -2,7 +2,6 @@
 #include "pool/pool.h"
 
 #include "base/lock.h"
-#include "base/print.h"
 #include "meta/meta.h"
 #include "options/options.h"
 #include "os/fail.h"
@@ -459,7 +458,7 @@ size_t pool_trim(size_t keep)
     lock_take(&pool_lock);
     size_t bytes = pool_release_locked(keep, UINT64_MAX);
     lock_release(&pool_lock);
-    registry_synchronize();
+    registry_recycle();
     return bytes;
 }
 
@@ -471,7 +470,7 @@ void pool_age(uint64_t now_ms)
     lock_take(&pool_lock);
     pool_release_locked(0, now_ms - delay);
     lock_release(&pool_lock);
-    registry_synchronize();
+    registry_recycle();
 }
 
 void pool_get_totals(struct pool_totals *out)
@@ -490,22 +489,6 @@ struct pool_audit {
     int fd;
 };
 
-static void pool_audit_report(struct pool_audit *audit, const char *what, uintptr_t at)
-{
-    char text[160];
-    struct print_buffer out;
-    audit->mismatches++;
-    if (audit->fd < 0)
-        return;
-    print_begin(&out, text, sizeof text);
-    print_text(&out, "hakmem: audit: pool ");
-    print_hex(&out, at);
-    print_text(&out, ": ");
-    print_text(&out, what);
-    print_char(&out, '\n');
-    os_write(audit->fd, text, print_stored(&out));
-}
-
 /* Blocks and runs follow each other without a gap, and nothing else is marked. */
 static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *audit)
 {
@@ -516,24 +499,24 @@ static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *
         bool is_free = (entry & RUN_FREE) != 0;
         units = entry & RUN_UNITS;
         if (units == 0 || at + units > chunk->units) {
-            pool_audit_report(audit, "neither a block nor a free run starts here", address);
+            audit->mismatches += fail_audit(audit->fd, "pool", address, "neither a block nor a free run starts here");
             return;
         }
         if (units > 1 && chunk->map[at + units - 1] != (is_free ? entry : 0))
-            pool_audit_report(audit, "the end is not marked as the start", address);
+            audit->mismatches += fail_audit(audit->fd, "pool", address, "the end is not marked as the start");
         unsigned links = is_free && units >= UNITS_MIN ? 4 : 0;
         for (unsigned i = at + 1 + links; i + 1 < at + units; i++) {
             if (chunk->map[i] != 0)
-                pool_audit_report(audit, "a mark inside of the block or run", address);
+                audit->mismatches += fail_audit(audit->fd, "pool", address, "a mark inside of the block or run");
         }
         used += is_free ? 0 : units;
         dirty += is_free && (entry & RUN_CLEAN) == 0 ? units : 0;
         audit->runs += links != 0;
     }
     if (used != chunk->used || dirty != chunk->dirty)
-        pool_audit_report(audit, "the chunk's counts of units differ from the map", chunk->head.base);
+        audit->mismatches += fail_audit(audit->fd, "pool", chunk->head.base, "the chunk's counts of units differ from the map");
     if ((dirty > 0 || used == 0) == list_is_empty(&chunk->link))
-        pool_audit_report(audit, "an idle chunk is not in the idle list, or a busy one is", chunk->head.base);
+        audit->mismatches += fail_audit(audit->fd, "pool", chunk->head.base, "an idle chunk is not in the idle list, or a busy one is");
     audit->sum.mapped += chunk->region.size;
     audit->sum.used += used * POOL_UNIT;
     audit->sum.dirty += dirty * POOL_UNIT;
@@ -545,12 +528,12 @@ static size_t pool_audit_bin(struct pool_audit *audit, unsigned clean, unsigned 
     for (uint32_t run = bin[clean][b]; run != 0; run = map_word(run_next(run)), runs++) {
         uint16_t entry = *run_at(run);
         if ((entry & RUN_FREE) == 0 || ((entry & RUN_CLEAN) != 0) != clean || bin_of(entry & RUN_UNITS) != b) {
-            pool_audit_report(audit, "a run in the wrong bin", run);
+            audit->mismatches += fail_audit(audit->fd, "pool", run, "a run in the wrong bin");
             break;
         }
     }
     if ((runs != 0) != ((bin_mask[clean] >> b & 1) != 0))
-        pool_audit_report(audit, "the mask of bins differs from the bins, bin", b);
+        audit->mismatches += fail_audit(audit->fd, "pool", b, "the mask of bins differs from the bins, bin");
     return runs;
 }
 
@@ -566,9 +549,9 @@ size_t pool_audit(int fd)
     for (unsigned i = 0; i < 2 * BINS; i++)
         binned += pool_audit_bin(&audit, i / BINS, i % BINS);
     if (binned != audit.runs)
-        pool_audit_report(&audit, "the bins hold another number of runs than the maps", 0);
+        audit.mismatches += fail_audit(audit.fd, "pool", 0, "the bins hold another number of runs than the maps");
     if (audit.sum.mapped != totals.mapped || audit.sum.used != totals.used || audit.sum.dirty != totals.dirty)
-        pool_audit_report(&audit, "the totals differ from the sums", 0);
+        audit.mismatches += fail_audit(audit.fd, "pool", 0, "the totals differ from the sums");
     lock_release(&pool_lock);
     return audit.mismatches;
 }

@@ -18,8 +18,13 @@ static struct list regions = {&regions, &regions};
 
 static struct region *retired;            /* guarded by registry_lock */
 static unsigned retired_count;            /* atomic relaxed; written under registry_lock */
-static void (*recycle_kind[2])(struct region *);
 static bool walks_ended;                  /* atomic */
+/*
+ * Walks that are on. The walker counts itself, then reads the list; who
+ * recycles has taken the region out of the list, then reads the count: both
+ * sequentially consistent, so that one of them sees the other.
+ */
+static int walks;                         /* atomic seq_cst */
 
 static uint64_t *registry_leaf(uintptr_t address)
 {
@@ -64,7 +69,7 @@ void registry_add(struct region *region)
     region->link.prev = &regions;
     region->link.next = regions.next;
     regions.next->prev = &region->link;
-    /* Pairs with load_acquire in registry_walk_regions. */
+    /* Pairs with the loads of registry_walk_regions. */
     store_release(&regions.next, &region->link);
     lock_release(&registry_lock);
 }
@@ -74,32 +79,43 @@ void registry_retire(struct region *region, void (*recycle)(struct region *))
     lock_take(&registry_lock);
     region->link.next->prev = region->link.prev;
     /* A walker that stands on the region still finds its way on: next stays. */
-    store_release(&region->link.prev->next, region->link.next);
-    recycle_kind[region->kind] = recycle;
+    store_seq_cst(&region->link.prev->next, region->link.next);
+    region->recycle = recycle;
     region->retired = retired;
     retired = region;
     store_relaxed(&retired_count, retired_count + 1);
     lock_release(&registry_lock);
 }
 
-void registry_synchronize(void)
+/* What has been retired so far, or NULL; the caller has seen to it that nobody reads it. */
+static struct region *registry_retired_locked(void)
 {
-    if (likely(load_relaxed(&retired_count) < RETIRED_BATCH) || load_relaxed(&walks_ended))
-        return;
-    lock_take(&registry_lock);
     struct region *batch = retired;
     retired = NULL;
     store_relaxed(&retired_count, 0);
-    lock_release(&registry_lock);
-    if (batch == NULL)
-        return;
-    synchronize_rcu();
-    tsan_acquire(&retired); /* the walks that the grace period has waited for */
+    return batch;
+}
+
+static void registry_recycle_batch(struct region *batch)
+{
     while (batch != NULL) {
         struct region *next = batch->retired;
-        recycle_kind[batch->kind](batch);
+        batch->recycle(batch);
         batch = next;
     }
+}
+
+void registry_recycle(void)
+{
+    if (likely(load_relaxed(&retired_count) < RETIRED_BATCH))
+        return;
+    struct region *batch = NULL;
+    lock_take(&registry_lock);
+    /* Who walks from now on does not meet them: see registry_walk. */
+    if (load_seq_cst(&walks) <= 0)
+        batch = registry_retired_locked();
+    lock_release(&registry_lock);
+    registry_recycle_batch(batch);
 }
 
 /*
@@ -115,9 +131,24 @@ static bool registry_may_read(void)
     return true;
 }
 
+void registry_synchronize(void)
+{
+    if (load_relaxed(&retired_count) == 0 || load_relaxed(&walks_ended) || !registry_may_read() ||
+        rcu_read_ongoing())
+        return;
+    lock_take(&registry_lock);
+    struct region *batch = registry_retired_locked();
+    lock_release(&registry_lock);
+    if (batch == NULL)
+        return;
+    synchronize_rcu();
+    tsan_acquire(&retired); /* the walks that the grace period has waited for */
+    registry_recycle_batch(batch);
+}
+
 static void registry_walk_regions(void (*visit)(struct region *region, void *context), void *context)
 {
-    for (struct list *at = load_acquire(&regions.next); at != &regions; at = load_acquire(&at->next))
+    for (struct list *at = load_seq_cst(&regions.next); at != &regions; at = load_seq_cst(&at->next))
         visit(container_of(at, struct region, link), context);
 }
 
@@ -127,7 +158,9 @@ void registry_walk(void (*visit)(struct region *region, void *context), void *co
         return;
     if (registry_may_read()) {
         rcu_read_lock();
+        fetch_add_seq_cst(&walks, 1);
         registry_walk_regions(visit, context);
+        fetch_add_seq_cst(&walks, -1);
         tsan_release(&retired); /* to registry_synchronize, by way of the grace period */
         rcu_read_unlock();
     } else {
@@ -152,6 +185,7 @@ void registry_fork_parent(void)
 
 void registry_fork_child(void)
 {
+    store_seq_cst(&walks, 0); /* the walkers are not there */
     if (!load_relaxed(&walks_ended))
         urcu_bp_after_fork_child();
 }

@@ -183,19 +183,28 @@ struct region {
     uintptr_t base;
     size_t size;            /* bytes */
     enum region_kind kind;
-    struct region *retired; /* under the registry lock */
+    /* Once retired, of who retires it and then of who recycles it: */
+    struct region *retired;
+    void (*recycle)(struct region *);
 };
 
 /* Publish a region to the walkers. */
 void registry_add(struct region *region);
 /*
  * Take it from the walkers; its structure may be used again once
- * `recycle(region)` is called, after a grace period, from registry_synchronize.
+ * `recycle(region)` is called, when no walk is left that may stand on it.
  */
 void registry_retire(struct region *region, void (*recycle)(struct region *));
 /*
- * Wait for a grace period when enough regions have been retired to be worth
- * it. Blocks; the caller holds no lock and is no RCU reader.
+ * Recycle what was retired, when it is worth it and no walk is on. Never
+ * waits: malloc and free may be called inside a read-side critical section of
+ * the program's own, or while such a reader waits for a lock of the caller.
+ * The caller holds no lock.
+ */
+void registry_recycle(void);
+/*
+ * Recycle all of it after a grace period, unless the caller is an RCU reader.
+ * Blocks; not for malloc and free. The caller holds no lock.
  */
 void registry_synchronize(void);
 

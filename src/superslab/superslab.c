@@ -2,7 +2,6 @@
 #include "superslab/superslab.h"
 
 #include "base/lock.h"
-#include "base/print.h"
 #include "meta/meta.h"
 #include "options/options.h"
 #include "os/fail.h"
@@ -362,7 +361,7 @@ size_t superslab_trim(size_t keep)
     if (started && totals.slabs_dirty * GRANULE > keep)
         bytes += superslab_purge_partial_locked(keep / GRANULE) * GRANULE;
     lock_release(&superslab_lock);
-    registry_synchronize();
+    registry_recycle();
     return bytes;
 }
 
@@ -385,7 +384,7 @@ void superslab_age(uint64_t now_ms)
             break; /* young, or the system refuses */
     }
     lock_release(&superslab_lock);
-    registry_synchronize();
+    registry_recycle();
 }
 
 void superslab_get_totals(struct superslab_totals *out)
@@ -400,22 +399,6 @@ struct audit_walk {
     int fd;
 };
 
-static void superslab_audit_report(struct audit_walk *walk, const char *what, uintptr_t base)
-{
-    char text[160];
-    struct print_buffer out;
-    walk->mismatches++;
-    if (walk->fd < 0)
-        return;
-    print_begin(&out, text, sizeof text);
-    print_text(&out, "hakmem: audit: SuperSlab ");
-    print_hex(&out, base);
-    print_text(&out, ": ");
-    print_text(&out, what);
-    print_char(&out, '\n');
-    os_write(walk->fd, text, print_stored(&out));
-}
-
 static void superslab_audit_region(struct region *region, void *context)
 {
     struct audit_walk *walk = context;
@@ -429,16 +412,16 @@ static void superslab_audit_region(struct region *region, void *context)
     walk->dirty += bits_count32(ss->free_mask & ss->dirty_mask);
     walk->dirty_partial += bits_count32(superslab_idle_mask(ss));
     if ((superslab_idle_mask(ss) == 0) != list_is_empty(&ss->idle_link))
-        superslab_audit_report(walk, "it is in the idle list without reason, or not although it should", ss->region.base);
+        walk->mismatches += fail_audit(walk->fd, "SuperSlab", ss->region.base, "it is in the idle list without reason, or not although it should");
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
         if ((ss->free_mask >> i & 1) != 0 && load_relaxed(&s->tag) != TAG_FREE)
-            superslab_audit_report(walk, "a slab in use stands as free", s->base);
+            walk->mismatches += fail_audit(walk->fd, "SuperSlab", s->base, "a slab in use stands as free");
         if (registry_find((void *)s->base) != s)
-            superslab_audit_report(walk, "the region map has another slab here", s->base);
+            walk->mismatches += fail_audit(walk->fd, "SuperSlab", s->base, "the region map has another slab here");
     }
     if (free_slabs > 0 && free_slabs < SUPERSLAB_SLABS && (nonempty >> free_slabs & 1) == 0)
-        superslab_audit_report(walk, "its bucket is marked empty", ss->region.base);
+        walk->mismatches += fail_audit(walk->fd, "SuperSlab", ss->region.base, "its bucket is marked empty");
 }
 
 size_t superslab_audit(int fd)
@@ -447,15 +430,15 @@ size_t superslab_audit(int fd)
     lock_take(&superslab_lock);
     registry_walk(superslab_audit_region, &walk);
     if (walk.superslabs != totals.superslabs)
-        superslab_audit_report(&walk, "the number of SuperSlabs differs from the list", 0);
+        walk.mismatches += fail_audit(walk.fd, "SuperSlab", 0, "the number of SuperSlabs differs from the list");
     if (walk.empty != totals.empty)
-        superslab_audit_report(&walk, "the number of empty SuperSlabs differs", 0);
+        walk.mismatches += fail_audit(walk.fd, "SuperSlab", 0, "the number of empty SuperSlabs differs");
     if (walk.used != totals.slabs_used)
-        superslab_audit_report(&walk, "the number of slabs in use differs", 0);
+        walk.mismatches += fail_audit(walk.fd, "SuperSlab", 0, "the number of slabs in use differs");
     if (walk.dirty != totals.slabs_dirty)
-        superslab_audit_report(&walk, "the number of dirty free slabs differs", 0);
+        walk.mismatches += fail_audit(walk.fd, "SuperSlab", 0, "the number of dirty free slabs differs");
     if (walk.dirty_partial != dirty_partial)
-        superslab_audit_report(&walk, "the number of dirty free slabs in SuperSlabs in use differs", 0);
+        walk.mismatches += fail_audit(walk.fd, "SuperSlab", 0, "the number of dirty free slabs in SuperSlabs in use differs");
     lock_release(&superslab_lock);
     return walk.mismatches;
 }
