@@ -19,23 +19,30 @@ static COLD void *malloc_out_of_memory(void)
     return NULL;
 }
 
-static COLD void *malloc_slow(size_t size, struct heap *h)
+static COLD void *malloc_large(size_t size)
+{
+    start_if_needed();
+    void *p = heap_alloc(heap_self, size);
+    return likely(p != NULL) ? p : malloc_out_of_memory();
+}
+
+/* The bin of class c is empty. */
+static __attribute__((noinline)) void *malloc_miss(struct heap *h, unsigned c)
 {
     if (unlikely(h == &heap_none)) {
         start_if_needed();
         h = heap_self;
     }
-    void *p = heap_alloc(h, size);
+    void *p = heap_alloc_of_class(h, c);
     return likely(p != NULL) ? p : malloc_out_of_memory();
 }
 
 /* Above the table: the class takes a few instructions more, the bin is the same. */
 static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h)
 {
+    unsigned c;
     if (likely(size <= SIZE_SLAB_MAX)) {
-        if (unlikely(size <= SIZE_TABLE_MAX))
-            return malloc_slow(size, h);
-        unsigned c = size_class_of(size);
+        c = size_class_of(size != 0 ? size : 1);
         struct block *b = h->bin[c];
         if (likely(b != NULL)) {
             h->bin[c] = b->next;
@@ -45,8 +52,11 @@ static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h
         void *p = heap_pop_pool(h, size);
         if (likely(p != NULL))
             return p;
+        c = pool_class_of_size(size);
+    } else {
+        return malloc_large(size);
     }
-    return malloc_slow(size, h);
+    return malloc_miss(h, c);
 }
 
 HAKMEM_EXPORT void *API(malloc)(size_t size)
@@ -64,19 +74,23 @@ static COLD void free_slow(struct heap *h, void *p)
     heap_free(h, p, "free");
 }
 
-/* Above 8 KiB blocks have no owner: they go into this thread's arena. */
-static __attribute__((noinline)) void free_medium(struct heap *h, void *p)
+/* No block of a slab of this thread: of the pool, of another thread, or large. */
+static __attribute__((noinline)) void free_other(struct heap *h, void *p)
 {
-    const struct slab *s = registry_find(p);
-    if (unlikely(load_relaxed(&s->tag) != TAG_POOL || !heap_push_pool(h, s, p)))
-        free_slow(h, p);
+    struct slab *s = registry_find(p);
+    uint8_t tag = load_relaxed(&s->tag);
+    if (likely(tag == TAG_SMALL) && likely(heap_push_foreign(h, s, p)))
+        return;
+    if (tag == TAG_POOL && likely(heap_push_pool(h, s, p)))
+        return;
+    free_slow(h, p);
 }
 
 HAKMEM_EXPORT void API(free)(void *block)
 {
     struct heap *h = heap_self;
     if (unlikely(!heap_push(h, block)))
-        free_medium(h, block);
+        free_other(h, block);
 }
 
 HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)

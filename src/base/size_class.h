@@ -34,6 +34,7 @@ struct size_class {
     uint16_t capacity;   /* blocks in a slab */
     uint8_t batch;       /* blocks that one refill carves at most: 64, or 8 KiB */
     uint16_t rejoin;     /* free blocks that bring a full slab back to its list */
+    uint32_t inverse;    /* 2^32 / size, rounded up */
 };
 
 extern const struct size_class size_class_table[CLASS_COUNT];
@@ -53,6 +54,17 @@ static inline unsigned size_class_of(size_t n)
         return pool_class_of_size(n);
     unsigned e = bits_highest(n - 1);
     return (e - 7) * 4 + (unsigned)((n - 1) >> (e - 2) & 3) + 9;
+}
+
+/*
+ * Number of the block that starts `offset` bytes behind the first of its slab;
+ * UINT32_MAX when none does. Exact by a multiplication: offset < 2^16 and
+ * size <= 2^13, so that the error of the inverse stays below 1 / size.
+ */
+static inline uint32_t size_class_block(const struct size_class *class, uint32_t offset)
+{
+    uint32_t n = (uint32_t)((uint64_t)offset * class->inverse >> 32);
+    return n * class->size == offset && n < class->capacity ? n : UINT32_MAX;
 }
 
 static inline size_t size_class_size(unsigned c) { return size_class_table[c].size; }

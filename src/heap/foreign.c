@@ -50,50 +50,40 @@ static void foreign_post(struct heap *h, const struct remote_batch *batch)
 void foreign_flush(struct heap *h)
 {
     struct remote_cache *cache = &h->remote;
-    if (cache->bytes == 0)
-        return;
-    cache->bytes = 0;
-    for (unsigned i = 0; i < REMOTE_CACHE_ENTRIES; i++) {
+    for (unsigned i = 0; i < REMOTE_CACHE_ENTRIES && cache->bytes > 0; i++) {
+        if (cache->batch[i].slab == NULL)
+            continue;
         struct remote_batch batch = cache->batch[i];
-        cache->batch[i].slab = NULL;
-        if (batch.slab != NULL)
-            foreign_post(h, &batch);
+        remote_cache_clear(cache, &cache->batch[i]);
+        foreign_post(h, &batch);
     }
 }
 
 /* Part of what a heap may hold that its remote cache may have, on top. */
 #define REMOTE_PART 16
 
-/* More than the limit that was looked up last: with many threads each may gather less. */
-static COLD void foreign_overflow(struct heap *h)
-{
-    size_t most = heap_hold_limit(h) / REMOTE_PART;
-    h->remote.limit = most < hakmem_options.remote_batch ? most : hakmem_options.remote_batch;
-    if (h->remote.bytes > h->remote.limit)
-        foreign_flush(h);
-}
-
 void foreign_free(struct heap *h, struct slab *s, struct block *p)
 {
     struct remote_cache *cache = &h->remote;
-    if (unlikely(!heap_is_real(h))) {
-        struct remote_batch one = {s, p, p, 1};
-        foreign_post(h, &one);
-        return;
+    struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
+    if (heap_is_real(h)) {
+        if (batch->first == p)
+            fail_misuse("free", p, "double free", slab_block_size(s));
+        /* With many threads each may gather less. */
+        size_t most = heap_hold_limit(h) / REMOTE_PART;
+        cache->limit = most < hakmem_options.remote_batch ? most : hakmem_options.remote_batch;
+        if (cache->bytes + slab_block_size(s) > cache->limit)
+            foreign_flush(h);
+        if (batch->slab != s && batch->slab != NULL) {
+            struct remote_batch displaced = *batch;
+            remote_cache_clear(cache, batch);
+            foreign_post(h, &displaced);
+        }
+        if (heap_push_foreign(h, s, p))
+            return;
     }
-    const struct remote_batch *mine = &cache->batch[remote_cache_slot(s)];
-    if (unlikely(mine->slab == s && mine->first == p))
-        fail_misuse("free", p, "double free", slab_block_size(s));
-    if (unlikely(!remote_cache_add(cache, s, p))) {
-        struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
-        struct remote_batch displaced = *batch;
-        batch->slab = NULL;
-        cache->bytes -= (size_t)displaced.count * slab_block_size(displaced.slab);
-        foreign_post(h, &displaced);
-        remote_cache_add(cache, s, p);
-    }
-    if (unlikely(cache->bytes > cache->limit))
-        foreign_overflow(h);
+    struct remote_batch one = {s, p, p, 1};
+    foreign_post(h, &one);
 }
 
 bool foreign_drain(struct heap *h)

@@ -223,11 +223,12 @@ static const char *heap_wrong_pointer(const void *p)
 /* p is in s, a slab in use; end the program unless a block starts there. */
 static void heap_check_block(const struct slab *s, const void *p, const char *function)
 {
-    uint32_t offset = (uint32_t)((uintptr_t)p - s->base);
-    if (unlikely(offset % slab_block_size(s) != 0))
-        fail_misuse(function, p, "interior pointer, not the start of a block", slab_block_size(s));
-    if (unlikely(offset / slab_block_size(s) >= s->capacity))
-        fail_misuse(function, p, "not a block: behind the last one of its slab", slab_block_size(s));
+    if (likely(slab_block_at(s, p) != UINT32_MAX))
+        return;
+    size_t size = slab_block_size(s);
+    if (((uintptr_t)p - s->base) % size != 0)
+        fail_misuse(function, p, "interior pointer, not the start of a block", size);
+    fail_misuse(function, p, "not a block: behind the last one of its slab", size);
 }
 
 void heap_free(struct heap *h, void *p, const char *function)

@@ -144,6 +144,25 @@ static inline bool heap_push(struct heap *h, void *p)
 }
 
 /*
+ * Gather p, an address in s, a slab in use of another heap. False when no block
+ * starts there, when others are to be posted first, or when h is no thread's
+ * (it may gather nothing): then heap_free.
+ */
+static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
+{
+    const struct size_class *class = &size_class_table[load_relaxed(&s->size_class)];
+    struct remote_cache *cache = &h->remote;
+    struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
+    if (unlikely(size_class_block(class, (uint32_t)((uintptr_t)p - s->base)) == UINT32_MAX ||
+                 cache->bytes + class->size > cache->limit || batch->first == p))
+        return false;
+    if (unlikely(batch->slab != s && batch->slab != NULL))
+        return false;
+    remote_cache_add(cache, batch, s, p, class->size);
+    return true;
+}
+
+/*
  * Free p, an address in a chunk of the pool whose descriptor is `s`, into the
  * arena of h. False when no block starts there, or one that was just freed, or
  * when there is no room (a thread without a heap has none): then heap_free.
@@ -168,6 +187,8 @@ static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
  * caches were given back and a second attempt. Does not set errno.
  */
 void *heap_alloc(struct heap *h, size_t n);
+/* The same for a block of class c, from 1 to CLASS_LAST. */
+void *heap_alloc_of_class(struct heap *h, unsigned c);
 /* The same, aligned to a power of two; *zeroed as large_alloc says (else false). */
 void *heap_alloc_aligned(struct heap *h, size_t align, size_t n, bool *zeroed);
 /* The slow path of free: any pointer, any h; ends the program on misuse. Keeps errno. */

@@ -46,6 +46,15 @@ void slab_check_head(const struct slab *s);
 COLD void slab_check_list(const struct slab *s);
 struct slab *slab_obtain(struct heap *h, unsigned c);
 void slab_park(struct heap *h, struct slab *s);
+/* s, every block of which is carved and in use, is held no more: nowhere, until enough come back. */
+static inline void slab_leave_used(struct slab *s)
+{
+    uint32_t rejoin = size_class_table[s->size_class].rejoin;
+    owner_store(&s->level, (uint16_t)(s->capacity - rejoin));
+    owner_store(&s->countdown, rejoin);
+    /* Pairs with foreign_claim: from here on the owner leaves s alone. */
+    store_release(&s->role, ROLE_UNLISTED);
+}
 /* `n` blocks have been put on the list of s: used falls by n, unless s is held. */
 void slab_credit(struct heap *h, struct slab *s, uint32_t n);
 void slab_return_ready(struct heap *h, size_t keep);
@@ -65,6 +74,11 @@ void arena_flush(struct heap *h);
 void foreign_free(struct heap *h, struct slab *s, struct block *p);
 /* Post everything that h has gathered. */
 void foreign_flush(struct heap *h);
+/* Has another thread posted blocks of h? They may come at any moment. */
+static inline bool foreign_waits(const struct heap *h)
+{
+    return load_relaxed(&h->queue.word) != 0;
+}
 /* Take home what others freed. True when there was something. Owner, or who holds h BUSY. */
 bool foreign_drain(struct heap *h);
 /* h is DEAD and may have rings: empty it unless somebody else does. */

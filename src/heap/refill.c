@@ -49,9 +49,27 @@ static struct block *slab_hold(struct heap *h, struct slab *s, unsigned c)
 }
 
 /*
- * The held slab of class c serves it no longer. Its free blocks are those of
- * the bin, `count` of them.
+ * The held slab of class c, whose bin is empty, serves it no longer: every
+ * carved block is in use.
  */
+static void slab_release_used(struct heap *h, unsigned c)
+{
+    struct slab *s = h->held[c];
+    h->held[c] = NULL;
+    owner_store(&s->list, &s->free);
+    if (s->carved == s->capacity) {
+        if (s == h->fresh[c])
+            h->fresh[c] = NULL;
+        slab_leave_used(s);
+        return;
+    }
+    slab_set_used(s, s->carved, 0);
+    store_release(&s->role, ROLE_FRESH);
+    if (s != h->fresh[c])
+        slab_park(h, s); /* it was fresh, and left with room by a flush */
+}
+
+/* The same with `count` blocks in the bin, which go back to its list. */
 static void slab_release(struct heap *h, unsigned c, uint32_t count)
 {
     struct slab *s = h->held[c];
@@ -61,8 +79,6 @@ static void slab_release(struct heap *h, unsigned c, uint32_t count)
     owner_store(&s->list, &s->free);
     slab_set_used(s, s->carved - count, 0);
     store_release(&s->role, ROLE_FRESH);
-    if (s == h->fresh[c] && s->carved < s->capacity)
-        return;
     if (s == h->fresh[c])
         h->fresh[c] = NULL;
     slab_park(h, s);
@@ -152,13 +168,13 @@ static COLD struct block *heap_take_one(struct heap *h, struct slab *s, unsigned
  */
 struct block *heap_refill(struct heap *h, unsigned c)
 {
-    if (hakmem_options.remote_drain && foreign_drain(h) && h->bin[c] != NULL) {
+    if (foreign_waits(h) && hakmem_options.remote_drain && foreign_drain(h) && h->bin[c] != NULL) {
         struct block *b = h->bin[c];
         h->bin[c] = b->next;
         return b;
     }
     if (h->held[c] != NULL)
-        slab_release(h, c, 0);
+        slab_release_used(h, c);
     struct slab *s = heap_find_slab(h, c);
     if (unlikely(s == NULL))
         return NULL;
@@ -261,7 +277,7 @@ static void *heap_alloc_large(struct heap *h, size_t n, size_t align, bool *zero
     return p;
 }
 
-static void *heap_alloc_of_class(struct heap *h, unsigned c)
+void *heap_alloc_of_class(struct heap *h, unsigned c)
 {
     if (unlikely(!heap_is_real(h))) {
         h = heap_of_thread();

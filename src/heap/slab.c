@@ -12,17 +12,17 @@
 /* b stands in the free list of s: end the program unless a block of s starts there. */
 static void slab_check_listed(const struct slab *s, const struct block *b)
 {
-    uint32_t offset = (uint32_t)((uintptr_t)b - s->base);
-    if (unlikely((uintptr_t)b - s->base >= (uintptr_t)s->carved * slab_block_size(s)))
+    uintptr_t offset = (uintptr_t)b - s->base;
+    if (unlikely(offset >= GRANULE || offset >= s->carved * slab_block_size(s)))
         fail_misuse("malloc", b, "corrupt list of free blocks: a freed block was written to",
                     slab_block_size(s));
-    if (unlikely(offset % slab_block_size(s) != 0))
+    if (unlikely(slab_block_at(s, b) == UINT32_MAX))
         fail_misuse("malloc", b, "an interior pointer was freed", slab_block_size(s));
 }
 
 /*
- * The first two blocks of a list are about to be handed out: at this price, a
- * division for a whole batch, most single mistakes are seen before they spread.
+ * The first two blocks of a list are about to be handed out: at this price for
+ * a whole batch, most single mistakes are seen before they spread.
  */
 void slab_check_head(const struct slab *s)
 {
@@ -30,7 +30,7 @@ void slab_check_head(const struct slab *s)
     slab_check_listed(s, first);
     if (unlikely(first->next == first))
         fail_misuse("malloc", first, "double free found in the list of free blocks", slab_block_size(s));
-    if (first->next != NULL && (uintptr_t)first->next - s->base >= (uintptr_t)s->carved * slab_block_size(s))
+    if (first->next != NULL)
         slab_check_listed(s, first->next);
 }
 
@@ -104,7 +104,7 @@ void slab_park(struct heap *h, struct slab *s)
         store_release(&s->role, ROLE_LISTED);
     } else {
         slab_set_used(s, used, used - (class->rejoin - free_blocks));
-        /* Pairs with foreign_collect: from here on the owner leaves s alone. */
+        /* Pairs with foreign_claim: from here on the owner leaves s alone. */
         store_release(&s->role, ROLE_UNLISTED);
     }
 }

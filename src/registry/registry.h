@@ -126,6 +126,12 @@ static inline size_t slab_block_size(const struct slab *s)
     return size_class_size(load_relaxed(&s->size_class));
 }
 
+/* Number of the block of s that starts at p, an address in its granule; UINT32_MAX: none does. */
+static inline uint32_t slab_block_at(const struct slab *s, const void *p)
+{
+    return size_class_block(&size_class_table[load_relaxed(&s->size_class)], (uint32_t)((uintptr_t)p - s->base));
+}
+
 #define REGISTRY_LEAF_SHIFT 32
 #define REGISTRY_LEAF_ENTRIES ((size_t)1 << (REGISTRY_LEAF_SHIFT - GRANULE_SHIFT))
 #if defined(__aarch64__)

@@ -48,7 +48,7 @@ _Static_assert(sizeof(struct ring) <= BLOCK_ALIGN, "a ring fits into the smalles
 /* Blocks of one slab on their way; owned by the freeing thread. */
 struct remote_batch {
     struct slab *slab;   /* NULL: the entry is free */
-    struct block *first;
+    struct block *first; /* of a free entry NULL */
     struct block *last;
     uint32_t count;
 };
@@ -71,24 +71,26 @@ static inline unsigned remote_cache_slot(const struct slab *s)
     return (unsigned)(n ^ n >> 6) % REMOTE_CACHE_ENTRIES;
 }
 
-/*
- * Gather p, a block of s. True when it joined the batch of its slab; false when
- * the entry belongs to another slab, whose batch is to be posted first.
- */
-static inline bool remote_cache_add(struct remote_cache *cache, struct slab *s, struct block *p)
+/* Gather p, a block of s of `size` bytes, in its entry, which is free or holds blocks of s. */
+static inline void remote_cache_add(struct remote_cache *cache, struct remote_batch *batch, struct slab *s,
+                                    struct block *p, size_t size)
 {
-    struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
-    if (batch->slab == s) {
+    if (batch->slab == NULL) {
+        *batch = (struct remote_batch){s, p, p, 1};
+    } else {
         p->next = batch->first;
         batch->first = p;
         batch->count++;
-    } else if (batch->slab == NULL) {
-        *batch = (struct remote_batch){s, p, p, 1};
-    } else {
-        return false;
     }
-    cache->bytes += slab_block_size(s);
-    return true;
+    cache->bytes += size;
+}
+
+/* The blocks of an entry, which has some, are to be posted: it is free again. */
+static inline void remote_cache_clear(struct remote_cache *cache, struct remote_batch *batch)
+{
+    cache->bytes -= batch->count * slab_block_size(batch->slab);
+    batch->slab = NULL;
+    batch->first = NULL;
 }
 
 /* Post a batch of at most 65,535 blocks. Returns the number of rings in the queue now. */

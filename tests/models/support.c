@@ -17,7 +17,9 @@
 enum { SLABS = 6, BLOCKS = 3, HEAPS = 6 };
 
 const struct size_class size_class_table[CLASS_COUNT] = {
-    {0, 0, 0, 0}, {SIZE_OF_TWO, 2, 2, 1}, {SIZE_OF_THREE, 3, 1, 2},
+    {0, 0, 0, 0, 0},
+    {SIZE_OF_TWO, 2, 2, 1, ((1ull << 32) + SIZE_OF_TWO - 1) / SIZE_OF_TWO},
+    {SIZE_OF_THREE, 3, 1, 2, ((1ull << 32) + SIZE_OF_THREE - 1) / SIZE_OF_THREE},
 };
 
 struct options hakmem_options = {.batch_refill = true, .remote_drain = true, .merged_cache = true};
