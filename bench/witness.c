@@ -11,6 +11,7 @@
  */
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,11 +29,32 @@ static void append(const char *line, int length)
     close(fd);
 }
 
+/* The first object in the order of loading, behind the program itself, that defines `function`. */
+static const char *first_definition(const char *function)
+{
+    struct link_map *program = dlopen(NULL, RTLD_LAZY);
+    for (struct link_map *m = program != NULL ? program->l_next : NULL; m != NULL; m = m->l_next) {
+        Dl_info info;
+        void *handle = m->l_name[0] != '\0' ? dlopen(m->l_name, RTLD_LAZY | RTLD_NOLOAD) : NULL;
+        void *address = handle != NULL ? dlsym(handle, function) : NULL;
+        if (address != NULL && dladdr(address, &info) != 0 && info.dli_fbase == (void *)m->l_addr)
+            return m->l_name;
+    }
+    return "?";
+}
+
+/*
+ * A program at a fixed address that takes the address of malloc has an entry for it in its own jump
+ * table, which every lookup by name finds: the symbol is undefined there, and the definition elsewhere.
+ */
 static const char *object_of(const char *function)
 {
     Dl_info info;
+    const ElfW(Sym) *symbol = NULL;
     void *address = dlsym(RTLD_DEFAULT, function);
-    return address != NULL && dladdr(address, &info) != 0 ? info.dli_fname : "?";
+    if (address == NULL || dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0)
+        return "?";
+    return symbol != NULL && symbol->st_shndx == SHN_UNDEF ? first_definition(function) : info.dli_fname;
 }
 
 static long peak_kib(void)

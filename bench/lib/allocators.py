@@ -46,9 +46,13 @@ def _output(command):
 
 
 def version_of(name, path):
-    """The package's version, what the library says of itself, or its checksum."""
+    """A text beside it (NAME.version), what it says of itself, the package's version, or its checksum."""
     if not path:
         return _output(["getconf", "GNU_LIBC_VERSION"]) or "the C library"
+    beside = os.path.splitext(path)[0] + ".version"
+    if os.path.exists(beside):
+        with open(beside, encoding="utf-8") as file:
+            return file.readline().strip()
     with open(path, "rb") as file:
         digest = "sha256 " + hashlib.sha256(file.read()).hexdigest()[:12]
     if name.startswith("hakmem") and os.access(path, os.X_OK):

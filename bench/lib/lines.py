@@ -21,8 +21,9 @@ class Line:
     metric: str = "seconds"  # the value that is compared: less is better
     threads: int = 1
     quick: bool = False     # part of --quick
-    # Bytes of the floor allocator's ring in each thread, where a turn of it outlasts every block:
-    # blocks live at a time x 20 (no slot of a random choice stays longer, but once in 10^8) x mean size.
+    # Bytes of the floor allocator's ring in each thread, where a turn of it outlasts every block; 0: none
+    # does. With N slots chosen at random, a block outlives 20 x N choices once in 5 x 10^8: the ring has
+    # 20 x the bytes that are live at a time, rounded up to a power of two.
     floor: int = 0
 
 
@@ -30,32 +31,31 @@ def _fixed():
     """LIFO and FIFO of one size each."""
     for size, name in ((16, "16"), (64, "64"), (256, "256"), (1024, "1k"), (4096, "4k"), (8192, "8k"),
                        (16384, "16k"), (32768, "32k")):
-        pairs = "10M" if size <= 1024 else "4M" if size <= 4096 else "2M"
-        pairs = pairs.replace("M", "000000")
+        pairs = 20000000 if size <= 1024 else 10000000 if size <= 4096 else 5000000
         for order in ("lifo", "fifo"):
             yield Line(f"fixed-{name}-{order}", "fixed", 2 / 16, f"fixed -n {pairs} -s {name} -o {order} -w 100",
-                       floor=256 * size, quick=name in ("64", "256") and order == "lifo")
+                       floor=128 * size, quick=name in ("64", "256") and order == "lifo")
 
 
 def _mid_large():
     """8 to 64 KiB: the range of 8 to 32, single sizes, and thread counts."""
     for threads in (1, 2, 4, 8, 16):
-        yield Line(f"mid-large-mt-t{threads}", "mid_large_mt", 2 / 10, f"mid_large_mt -n 6000000 -t {threads}",
-                   threads=threads, quick=threads == 4, floor=64 * MIB)
-    for size in ("8k", "16k", "24k", "32k", "64k"):
+        yield Line(f"mid-large-mt-t{threads}", "mid_large_mt", 2 / 10, f"mid_large_mt -n 8000000 -t {threads}",
+                   threads=threads, quick=threads == 4, floor=16 * MIB)
+    for size, floor in (("8k", 8), ("16k", 16), ("24k", 16), ("32k", 32), ("64k", 64)):
         yield Line(f"mid-large-mt-{size}", "mid_large_mt", 2 / 10,
-                   f"mid_large_mt -n 6000000 -t 4 -a {size} -z {size}", threads=4, floor=64 * MIB)
+                   f"mid_large_mt -n 8000000 -t 4 -a {size} -z {size}", threads=4, floor=floor * MIB)
 
 
 def _pool():
     for threads in (1, 2, 4, 16):
         yield Line(f"pool-t{threads}", "pool", 1 / 4, f"pool -n 6000000 -t {threads}", threads=threads,
-                   quick=threads == 1, floor=64 * MIB)
+                   quick=threads == 1, floor=32 * MIB)
 
 
 def _larson():
     for threads in (1, 2, 4, 16):
-        yield Line(f"larson-t{threads}", "larson", 2 / 4, f"larson -n 16000000 -t {threads}", threads=threads,
+        yield Line(f"larson-t{threads}", "larson", 2 / 4, f"larson -n 24000000 -t {threads}", threads=threads,
                    quick=threads in (1, 4), floor=16 * MIB)
 
 
@@ -63,13 +63,13 @@ SYNTHETIC = [
     # pairs of a malloc and a free of the same block: the hit path and nothing else
     Line("pair-64", "pair", 0.5, "pair -n 40000000 -s 64", floor=64 * KIB),
     Line("pair-1k", "pair", 0.5, "pair -n 40000000 -m 1024", floor=64 * KIB),
-    Line("random-mixed-1k", "random_mixed", 0.5, "random_mixed -n 10000000", quick=True, floor=4 * MIB),
-    Line("random-mixed-256", "random_mixed", 0.5, "random_mixed -n 10000000 -z 256", quick=True, floor=1 * MIB),
+    Line("random-mixed-1k", "random_mixed", 0.5, "random_mixed -n 10000000", quick=True, floor=2 * MIB),
+    Line("random-mixed-256", "random_mixed", 0.5, "random_mixed -n 10000000 -z 256", quick=True, floor=512 * KIB),
     Line("random-mixed-server", "random_mixed", 0.5, "random_mixed -n 10000000 -d server", quick=True,
-         floor=8 * MIB),
-    Line("random-mixed-1k-t4", "random_mixed", 0.5, "random_mixed -n 20000000 -t 4", threads=4, floor=4 * MIB),
+         floor=4 * MIB),
+    Line("random-mixed-1k-t4", "random_mixed", 0.5, "random_mixed -n 20000000 -t 4", threads=4, floor=2 * MIB),
     Line("random-mixed-server-t4", "random_mixed", 0.5, "random_mixed -n 20000000 -t 4 -d server", threads=4,
-         floor=8 * MIB),
+         floor=4 * MIB),
     Line("random-mixed-10k-slots", "random_mixed", 0.5, "random_mixed -n 10000000 -w 10000"),
     *_fixed(),
     *_larson(),
@@ -87,7 +87,7 @@ SYNTHETIC = [
     Line("realloc-strings", "realloc_growth", 0.5, "realloc_growth -n 4000000 -g 110 -z 8k"),
     Line("calloc-big", "calloc_big", 1, "calloc_big -n 2000", quick=True),
     Line("huge", "huge", 0.5, "huge -n 40", quick=True),
-    Line("huge-1m-4m", "huge", 0.5, "huge -n 400 -z 4M"),
+    Line("huge-1m-4m", "huge", 0.5, "huge -n 2000 -z 4M"),
     Line("mixed-lifetime", "mixed_lifetime", 0.5, "mixed_lifetime -n 300000", threads=4, quick=True),
     Line("mixed-lifetime-long", "mixed_lifetime", 0.5, "mixed_lifetime -n 2000000 -l 32M -c 12", threads=4),
     Line("drift", "drift", 0.5, "drift -n 2000000", threads=4),
@@ -125,9 +125,9 @@ REPLAY = [
 def _scaling():
     """The same work, shared by more and more threads."""
     for family, command, floor in (
-            ("random_mixed", "random_mixed -n 16000000 -t {}", 4 * MIB),
+            ("random_mixed", "random_mixed -n 16000000 -t {}", 2 * MIB),
             ("larson", "larson -n 16000000 -t {}", 16 * MIB),
-            ("mid_large_mt", "mid_large_mt -n 4000000 -t {}", 0),
+            ("mid_large_mt", "mid_large_mt -n 4000000 -t {}", 16 * MIB),
             ("producer_consumer", "producer_consumer -n 4000000 -g {}", 0),
             ("thread_churn", "thread_churn -n 6400 -t {}", 0)):
         for threads in (1, 2, 4, 8, 16, 32, 64):

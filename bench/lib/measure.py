@@ -63,7 +63,7 @@ def check_witnesses(text, allocator, expected):
                 raise Failed(f"{fields[3]} KiB came from the C library's heap")
     if not seen:
         raise Failed(f"no process of {expected} told who served it")
-    return peak, f"{served_by}, {ended} processes at their end"
+    return peak, f"{os.path.basename(served_by)}, told by {ended} processes at their end"
 
 
 class Launcher:
@@ -187,7 +187,7 @@ def run_synthetic(line, launcher, build, strace=None):
     served_by = re.match(r"allocator (.*)", output)
     check_bound(launcher.allocator, served_by.group(1) if served_by else "")
     values = {**report, **parse_values(output)}
-    return values, f"{served_by.group(1)}, bound to malloc and free"
+    return values, f"{os.path.basename(served_by.group(1))}, bound to malloc and free"
 
 
 def run_line(line, allocator, build, programs, strace=None):
