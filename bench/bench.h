@@ -164,13 +164,17 @@ static inline void bench_print_allocator(void)
     printf("allocator %s\n", object);
 }
 
+/* What the program itself keeps in memory, if that is much: not counted. */
+static size_t bench_own_kib;
+
 /* The closing lines of every program. */
 static inline void bench_print_result(double operations, double seconds)
 {
     struct hakmem_stats stats;
     printf("operations %.0f\nseconds %.4f\noperations_per_second %.0f\n", operations, seconds,
            operations / seconds);
-    printf("peak_kib %zu\nresident_kib %zu\n", bench_status_kib("VmHWM"), bench_status_kib("VmRSS"));
+    printf("peak_kib %zu\nresident_kib %zu\n", bench_status_kib("VmHWM") - bench_own_kib,
+           bench_status_kib("VmRSS") - bench_own_kib);
     if (bench_stats(&stats)) {
         printf("hakmem_refills %llu\n", (unsigned long long)stats.refills);
         printf("hakmem_memory_calls %llu\n", (unsigned long long)stats.memory_calls);

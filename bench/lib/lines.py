@@ -16,7 +16,7 @@ class Line:
     name: str
     family: str
     weight: float
-    command: str            # a program of bench/ with arguments, or a name of programs.PROGRAMS, or a trace
+    command: str            # a program of bench/ with arguments, or a name of programs.PROGRAMS
     kind: str = "synthetic"  # synthetic, real, or replay
     metric: str = "seconds"  # the value that is compared: less is better
     threads: int = 1
@@ -112,13 +112,15 @@ REAL = [
     Line("java", "real", 1, "java", kind="real", threads=4),
 ]
 
-# Recorded by bench/record_traces; those in bench/traces/ are in the repository.
+# Recorded by bench/record_traces: bench/traces/NAME.trace.xz, or that of --traces. As many passes as take
+# half a second.
 REPLAY = [
-    Line("replay-redis", "replay", 0.4, "redis", kind="replay", threads=4),
-    Line("replay-postgresql", "replay", 0.4, "postgresql", kind="replay"),
-    Line("replay-python", "replay", 0.4, "python", kind="replay", quick=True),
-    Line("replay-c++", "replay", 0.4, "c++", kind="replay"),
-    Line("replay-node", "replay", 0.4, "node", kind="replay", threads=4),
+    Line("replay-redis", "replay", 0.5, "replay -n 16 redis", kind="replay"),
+    Line("replay-postgresql", "replay", 0.5, "replay -n 200 postgresql", kind="replay"),
+    Line("replay-python", "replay", 0.5, "replay -n 12 python", kind="replay", quick=True),
+    Line("replay-c++", "replay", 0.5, "replay -n 12 c++", kind="replay", quick=True),
+    Line("replay-node", "replay", 0.5, "replay -n 2 node", kind="replay", threads=10, quick=True),
+    Line("replay-java", "replay", 0.5, "replay -n 4 java", kind="replay", threads=522),
 ]
 
 

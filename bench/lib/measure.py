@@ -15,6 +15,10 @@ class Failed(Exception):
     """A run that does not count, and why."""
 
 
+class Missing(Exception):
+    """A program or file that this line needs is not here: the line is left out."""
+
+
 def same_file(a, b):
     try:
         return os.path.samefile(a, b)
@@ -59,7 +63,7 @@ def check_witnesses(text, allocator, expected):
         elif fields[0] == "end" and len(fields) == 4:
             ended += 1
             peak = max(peak, int(fields[2]))
-            if not allocator.is_libc and int(fields[3]) > LIBC_HEAP_KIB:
+            if not allocator.is_libc and allocator.name != "recorder" and int(fields[3]) > LIBC_HEAP_KIB:
                 raise Failed(f"{fields[3]} KiB came from the C library's heap")
     if not seen:
         raise Failed(f"no process of {expected} told who served it")
@@ -69,9 +73,9 @@ def check_witnesses(text, allocator, expected):
 class Launcher:
     """Runs commands under an allocator; a directory of its own for what it writes."""
 
-    def __init__(self, build, allocator, directory, libc_first=False, server_paths=()):
+    def __init__(self, build, allocator, directory):
         self.build, self.allocator, self.directory = build, allocator, directory
-        self.libc_first = libc_first
+        self.libc_first = False
         self.count = 0
         self.witnesses = os.path.join(directory, "witnesses")
         self.started = []
@@ -179,8 +183,17 @@ def floor_environment(line):
     return {"HAKMEM_FLOOR_RING": str(line.floor), "HAKMEM_FLOOR_RINGS": str(line.threads + 1)}
 
 
-def run_synthetic(line, launcher, build, strace=None):
-    words = line.command.split()
+def replay_words(line, traces):
+    """The trace of a replay line is named without its directory."""
+    *words, name = line.command.split()
+    trace = os.path.join(traces, f"{name}.trace.xz")
+    if not os.path.exists(trace):
+        raise Missing(f"there is no {name}.trace.xz in {traces} (bench/record_traces makes it)")
+    return [*words, trace]
+
+
+def run_synthetic(line, launcher, build, traces, strace=None):
+    words = replay_words(line, traces) if line.kind == "replay" else line.command.split()
     environment = floor_environment(line) if launcher.allocator.name == "floor" else {}
     output, report = launcher.run([os.path.join(build, "bench", words[0]), *words[1:]], strace=strace,
                                   environment=environment)
@@ -190,17 +203,15 @@ def run_synthetic(line, launcher, build, strace=None):
     return values, f"{os.path.basename(served_by.group(1))}, bound to malloc and free"
 
 
-def run_line(line, allocator, build, programs, strace=None):
+def run_line(line, allocator, build, traces, run_program, strace=None):
     """One run. Returns the record's part that the run knows: metric, values, proof."""
     with tempfile.TemporaryDirectory(prefix="hakmem-bench.") as directory:
         os.chmod(directory, 0o755)
-        if line.kind == "synthetic":
-            launcher = Launcher(build, allocator, directory)
-            values, proof = run_synthetic(line, launcher, build, strace)
+        if line.kind == "real":
+            values, proof = run_program(line.command, build, allocator, directory, strace=strace)
         else:
-            if allocator.name == "floor":
-                raise Failed("not valid on this line")
-            values, proof = programs.run(line, build, allocator, directory, strace)
+            launcher = Launcher(build, allocator, directory)
+            values, proof = run_synthetic(line, launcher, build, traces, strace)
     if line.metric not in values:
         raise Failed(f"the program did not print {line.metric}")
     return {"metric": line.metric, "value": values[line.metric], "peak_kib": values.get("peak_kib"),

@@ -12,21 +12,18 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import zlib
 
 from . import measure
-from .measure import Failed
+from .measure import Failed, Missing
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 LOADS = os.path.join(SOURCE, "bench", "loads")
 TEST_LOADS = os.path.join(SOURCE, "tests", "programs")
-
-
-class Missing(Exception):
-    """A program that this line needs is not installed."""
 
 
 def need(*commands):
@@ -107,8 +104,7 @@ def free_port():
 # ---- programs that end by themselves ----
 
 def run_python(context):
-    need("python3")
-    command = [os.path.realpath(shutil.which("python3")), os.path.join(LOADS, "load.py"), context.scaled(150)]
+    command = [os.path.realpath(sys.executable), os.path.join(LOADS, "load.py"), context.scaled(150)]
     return run_commands(context, "python", [command], r"^python3",
                         environment={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "1"})
 
@@ -332,9 +328,3 @@ def run_program(name, build, allocator, directory, amount=100, strace=None):
     finally:
         launcher.close()
     return values, proof
-
-
-def run(line, build, allocator, directory, strace=None):
-    if line.kind == "replay":
-        raise Missing("not written yet")
-    return run_program(line.command, build, allocator, directory, strace=strace)
