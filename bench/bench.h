@@ -171,7 +171,7 @@ static size_t bench_own_kib;
 static inline void bench_print_result(double operations, double seconds)
 {
     struct hakmem_stats stats;
-    printf("operations %.0f\nseconds %.4f\noperations_per_second %.0f\n", operations, seconds,
+    printf("operations %.0f\nseconds %.6f\noperations_per_second %.0f\n", operations, seconds,
            operations / seconds);
     printf("peak_kib %zu\nresident_kib %zu\n", bench_status_kib("VmHWM") - bench_own_kib,
            bench_status_kib("VmRSS") - bench_own_kib);
