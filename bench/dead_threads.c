@@ -116,6 +116,7 @@ int main(int argc, char **argv)
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (block == MAP_FAILED)
         bench_fail("out of memory");
+    bench_own_kib = block_room * sizeof *block / BENCH_KIB;
     baseline_kib = bench_status_kib("VmRSS");
     print_state("before");
     double seconds = 0;

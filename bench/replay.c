@@ -186,7 +186,8 @@ static void read_trace(const char *path)
 {
     struct reader r = read_all(path), all = r;
     const uint8_t *body = memmem(r.at, (size_t)(r.end - r.at), "\n\n", 2);
-    if (r.end - r.at < 16 || memcmp(r.at, TRACE_MAGIC "\n", sizeof TRACE_MAGIC) != 0 || body == NULL || body - r.at > 4000)
+    if (r.end - r.at < 16 || memcmp(r.at, TRACE_MAGIC "\n", sizeof TRACE_MAGIC) != 0 || body == NULL ||
+        body - r.at > 4000)
         bench_fail("not a trace of bench/record");
     char head[4096] = {0};
     memcpy(head, r.at, (size_t)(body - r.at) + 1);

@@ -105,9 +105,9 @@ REAL = [
     Line("python", "real", 1, "python", kind="real", quick=True),
     Line("c++", "real", 1, "c++", kind="real", quick=True),
     Line("ruby", "real", 1, "ruby", kind="real", threads=8),
-    Line("sqlite", "real", 1, "sqlite", kind="real", quick=True),
+    Line("sqlite", "real", 1, "sqlite", kind="real"),
     Line("perl", "real", 1, "perl", kind="real"),
-    Line("git", "real", 1, "git", kind="real"),
+    Line("git", "real", 1, "git", kind="real", quick=True),
     Line("node", "real", 1, "node", kind="real", threads=4),
     Line("java", "real", 1, "java", kind="real", threads=4),
 ]

@@ -120,9 +120,11 @@ class Launcher:
         try:
             output, errors = process.communicate(timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            kill_group(process)
             raise Failed(f"not done after {TIMEOUT} s") from None
+        except KeyboardInterrupt:
+            kill_group(process)
+            raise
         if process.returncode != 0:
             message = (errors.strip().splitlines() or ["no message"])[-1]
             raise Failed(f"exit status {process.returncode}: {message}")
@@ -135,18 +137,19 @@ class Launcher:
             process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=file,
                                        start_new_session=True, env=clean_environment(environment), **options)
         process.report = report
+        process.traced = strace is not None
         self.started.append(process)
         return process
 
     def stop(self, process, number=signal.SIGTERM, leave=False):
         """End a server (with `leave`, it was told to leave in its own way). Returns its report."""
         if not leave:
-            process.send_signal(number)
+            # strace itself must stay; the launcher below it passes the signal on
+            os.kill(children(process.pid)[0] if process.traced else process.pid, number)
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            kill_group(process)
             raise Failed("the server did not end") from None
         return read_report(process.report)
 
@@ -154,12 +157,25 @@ class Launcher:
         """Nothing that was started here survives."""
         for process in self.started:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                kill_group(process)
 
     def proof(self, expected):
         with open(self.witnesses, encoding="utf-8", errors="replace") as file:
             return check_witnesses(file.read(), self.allocator, expected)
+
+
+def kill_group(process):
+    """A process that was started as the leader of its session, and what it has started."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            return [int(child) for child in file.read().split()]
+    except OSError:
+        return []
 
 
 def clean_environment(more=None):

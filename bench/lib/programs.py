@@ -8,6 +8,7 @@ made once and kept until the driver ends. `amount` scales the work: 100 is a lin
 import atexit
 import glob
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -214,12 +215,7 @@ class Sampler:
         self.thread.start()
 
     def descendants(self, pid):
-        try:
-            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-                children = file.read().split()
-        except OSError:
-            return
-        for child in children:
+        for child in measure.children(pid):
             yield child
             yield from self.descendants(child)
 
@@ -254,7 +250,8 @@ def as_user():
     """PostgreSQL does not run as root."""
     if os.geteuid() != 0:
         return []
-    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+    user = pwd.getpwnam("nobody")
+    return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
 
 
 def postgres_command(programs, data, sockets):
@@ -275,7 +272,7 @@ def make_database(directory):
     """A cluster with pgbench's tables and one of text, made on the C library's malloc."""
     programs, data = postgresql_directory(), os.path.join(directory, "data")
     if os.geteuid() == 0:
-        shutil.chown(directory, "nobody", "nogroup")
+        shutil.chown(directory, "nobody")
     quietly([*as_user(), os.path.join(programs, "initdb"), "-D", data, "-A", "trust", "-U", "bench", "--locale=C",
              "-E", "UTF8", "--no-sync"])
     with subprocess.Popen(postgres_command(programs, data, directory), stdout=subprocess.DEVNULL,

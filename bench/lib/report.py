@@ -67,6 +67,10 @@ def print_line(results, line, out):
               f"{sum(calls.values()) if calls else '-':>10}{s.count:6}", file=out)
     for name, errors in sorted(results.errors[line.name].items()):
         print(f"{name}: {len(errors)} failed: {errors[-1]}", file=out)
+    for name in names:
+        if name.startswith(OURS + "-") and OURS in names:
+            same = stats.ratio(results.values(line.name, OURS), results.values(line.name, name))
+            print(f"{OURS} against {name}: {same} of its time", file=out)
     if judged:
         peer, interval, word = judged
         print(f"{OURS} is {WORDS[word]} {peer}: {interval} of its time", file=out)
@@ -115,6 +119,40 @@ def print_verdicts(results, lines, out):
                 print(f"  worse: {line.name:28} {interval} of {peer}", file=out)
 
 
+def order(results, line):
+    """The allocators by their median, the fastest first; no floor, no second hakmem."""
+    medians = {n: statistics.median(results.values(line, n)) for n in results.allocators()
+               if (is_peer(n) or n == OURS) and results.values(line, n)}
+    return sorted(medians, key=medians.get)
+
+
+def agreement(results, real, replay):
+    """(pairs of allocators that differ beyond the noise on both lines, those of them in the same order)."""
+    names = [n for n in order(results, real) if results.values(replay, n)]
+    decided = same = 0
+    for i, a in enumerate(names):
+        for b in names[i + 1:]:
+            verdicts = []
+            for line in (real, replay):
+                ours, theirs = results.values(line, a), results.values(line, b)
+                verdicts.append(stats.verdict(stats.ratio(ours, theirs), min(len(ours), len(theirs))))
+            if set(verdicts) <= {"faster", "slower"}:
+                decided += 1
+                same += verdicts[0] == verdicts[1]
+    return decided, same
+
+
+def print_agreement(results, lines, out):
+    """Does the replay of a trace put the allocators in the order of the program that it was recorded of?"""
+    for line in lines:
+        real = line.command.split()[-1]
+        if line.kind == "replay" and order(results, real) and order(results, line.name):
+            decided, same = agreement(results, real, line.name)
+            print(f"\n== {real} against its replay: {same} of {decided} pairs that differ beyond the noise on both "
+                  f"are in the same order\n  program: {' '.join(order(results, real))}\n"
+                  f"  replay:  {' '.join(order(results, line.name))}", file=out)
+
+
 def print_header(results, out):
     for host in results.hosts:
         print(f"{host['machine']}, {host['cpus']} processors, Linux {host['kernel']}, "
@@ -129,5 +167,6 @@ def print_all(results, lines, out):
     print_header(results, out)
     for line in lines:
         print_line(results, line, out)
+    print_agreement(results, lines, out)
     print_means(results, lines, out)
     print_verdicts(results, lines, out)

@@ -157,6 +157,16 @@ def tables_tell_failures_and_verdicts():
         and "1 better, 0 inside the noise, 0 worse" in text
 
 
+def a_replay_agrees_with_its_program():
+    results = records.Results()
+    for line, factors in (("redis", (0.8, 1.0, 1.2)), ("replay-redis", (0.5, 2.0, 1.5))):
+        for name, factor in zip(("hakmem", "glibc", "jemalloc"), factors):
+            for value in NOISY:
+                results.add({"line": line, "allocator": name, "metric": "seconds", "value": value * factor})
+    return report.agreement(results, "redis", "replay-redis") == (3, 2) \
+        and report.order(results, "redis") == ["hakmem", "glibc", "jemalloc"]
+
+
 TESTS = [
     summary_of_known_values, one_run_has_no_deviation, interval_holds_the_ratio,
     the_same_runs_give_the_same_interval, a_clear_lead_is_a_win, a_clear_loss_is_a_loss, inside_the_noise_is_no_win,
@@ -165,6 +175,7 @@ TESTS = [
     lines_are_unambiguous, scaling_lines_have_no_weight, unknown_lines_are_refused, another_allocator_is_refused,
     witnesses_prove, libc_heap_under_another_allocator_is_refused, values_of_a_program,
     floor_and_second_hakmem_are_no_peers, tables_tell_failures_and_verdicts,
+    a_replay_agrees_with_its_program,
 ]
 
 
