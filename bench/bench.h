@@ -3,9 +3,11 @@
  * What the benchmark programs share.
  *
  * A program calls malloc and free as any program does, so that LD_PRELOAD
- * chooses the allocator. It prints one `key value` a line; bench/run reads them.
+ * chooses the allocator. It prints one `key value` a line; bench/compare reads them.
  * The first line, `allocator PATH`, is the object that malloc was bound to.
- * Random numbers come from a fixed seed: two runs make the same calls.
+ * Random numbers come from a fixed seed: two runs make the same calls. What a
+ * program needs for itself it maps (bench_map), so that the blocks of the
+ * allocator are those of the load and no others.
  */
 #ifndef HAKMEM_BENCH_BENCH_H
 #define HAKMEM_BENCH_BENCH_H
@@ -19,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -83,6 +86,27 @@ static inline void bench_sizes_logarithmic(struct bench_sizes *s, size_t least, 
         s->at[i] = (uint32_t)((double)least * exp(span * (double)i / (BENCH_SIZES - 1)) + 0.5);
 }
 
+/*
+ * As a server asks: nine of ten blocks are under 256 bytes, one of a hundred above 16 KiB, none above
+ * 64 KiB; as many blocks in each doubling within a band. In random order.
+ */
+static inline void bench_sizes_server(struct bench_sizes *s, uint64_t seed)
+{
+    static const struct {
+        uint32_t least, greatest, share; /* of a thousand */
+    } band[] = {{16, 64, 560},     {64, 256, 340},      {256, 1024, 60},
+                {1024, 4096, 20},  {4096, 16384, 10},   {16384, 65536, 10}};
+    struct bench_random r = {seed};
+    for (size_t i = 0; i < BENCH_SIZES; i++) {
+        size_t draw = bench_below(&r, 1000), b = 0;
+        for (; draw >= band[b].share; b++)
+            draw -= band[b].share;
+        double span = log((double)band[b].greatest / band[b].least);
+        double part = (double)bench_below(&r, 1 << 20) / (1 << 20);
+        s->at[i] = (uint32_t)(band[b].least * exp(span * part));
+    }
+}
+
 /* ---- measuring ---- */
 
 static inline double bench_seconds(void)
@@ -124,9 +148,11 @@ static inline const char *bench_object_of(const char *function)
     return address != NULL && dladdr(address, &info) != 0 ? info.dli_fname : "?";
 }
 
-/* Who serves this process; one allocator must have malloc and free. */
+/* Who serves this process; one allocator must have malloc and free. Before any other output. */
 static inline void bench_print_allocator(void)
 {
+    static char buffer[4096];
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
     const char *object = bench_object_of("malloc");
     if (strcmp(object, bench_object_of("free")) != 0)
         bench_fail("malloc and free come from different objects");
@@ -138,13 +164,17 @@ static inline void bench_print_allocator(void)
     printf("allocator %s\n", object);
 }
 
+/* What the program itself keeps in memory, if that is much: not counted. */
+static size_t bench_own_kib;
+
 /* The closing lines of every program. */
 static inline void bench_print_result(double operations, double seconds)
 {
     struct hakmem_stats stats;
-    printf("operations %.0f\nseconds %.4f\noperations_per_second %.0f\n", operations, seconds,
+    printf("operations %.0f\nseconds %.6f\noperations_per_second %.0f\n", operations, seconds,
            operations / seconds);
-    printf("peak_kib %zu\nresident_kib %zu\n", bench_status_kib("VmHWM"), bench_status_kib("VmRSS"));
+    printf("peak_kib %zu\nresident_kib %zu\n", bench_status_kib("VmHWM") - bench_own_kib,
+           bench_status_kib("VmRSS") - bench_own_kib);
     if (bench_stats(&stats)) {
         printf("hakmem_refills %llu\n", (unsigned long long)stats.refills);
         printf("hakmem_memory_calls %llu\n", (unsigned long long)stats.memory_calls);
@@ -169,21 +199,33 @@ static inline size_t bench_number(const char *text, const char *usage)
 struct bench_option {
     char letter;
     size_t *value;
+    const char **word; /* instead of value: taken as it is */
 };
 
-/* Read `-letter number` pairs; the options end with a zero letter. */
+#define BENCH_NUMBER(letter, variable) {letter, &(variable), NULL}
+#define BENCH_WORD(letter, variable) {letter, NULL, &(variable)}
+#define BENCH_END {'\0', NULL, NULL}
+
+/* Read pairs of `-letter value`; the options end with BENCH_END. -h prints `usage`. */
 static inline void bench_arguments(int argc, char **argv, const struct bench_option *options,
                                    const char *usage)
 {
     for (int i = 1; i < argc; i += 2) {
         const struct bench_option *o = options;
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
+            fputs(usage, stdout);
+            exit(0);
+        }
         while (o->letter != '\0' && !(argv[i][0] == '-' && argv[i][1] == o->letter && argv[i][2] == '\0'))
             o++;
         if (o->letter == '\0' || i + 1 == argc) {
             fputs(usage, stderr);
             exit(2);
         }
-        *o->value = bench_number(argv[i + 1], usage);
+        if (o->word != NULL)
+            *o->word = argv[i + 1];
+        else
+            *o->value = bench_number(argv[i + 1], usage);
     }
 }
 
@@ -214,7 +256,23 @@ static inline double bench_threads(size_t count, void *(*run)(void *), void *arg
     return bench_seconds() - start;
 }
 
-/* ---- blocks ---- */
+/* ---- memory ---- */
+
+/* Zeroed memory that the allocator has no part in, for the program's own tables. */
+static inline void *bench_map(size_t bytes)
+{
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        bench_fail("out of memory");
+    return p;
+}
+
+/* Write the first byte of each 4 KiB from `from` to `to`. */
+static inline void bench_touch(char *p, size_t from, size_t to)
+{
+    for (size_t at = (from + 4095) / 4096 * 4096; at < to; at += 4096)
+        ((volatile char *)p)[at] = 1;
+}
 
 /* malloc that ends the program on failure and writes the first byte of each 4 KiB. */
 static inline char *bench_block(size_t size)
@@ -222,8 +280,7 @@ static inline char *bench_block(size_t size)
     char *p = malloc(size);
     if (p == NULL)
         bench_fail("out of memory");
-    for (size_t at = 0; at < size; at += 4096)
-        ((volatile char *)p)[at] = 1;
+    bench_touch(p, 0, size);
     return p;
 }
 

@@ -15,7 +15,6 @@
  * before, after the deaths, after the frees, and after malloc_trim(0).
  */
 #include <malloc.h>
-#include <sys/mman.h>
 
 #include "bench.h"
 
@@ -105,8 +104,10 @@ static void print_state(const char *when)
 int main(int argc, char **argv)
 {
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'t', &threads}, {'b', &bytes}, {'k', &keep}, {'c', &concurrent},
-                                            {'f', &freers}, {'r', &rounds}, {'a', &least}, {'z', &greatest}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('t', threads), BENCH_NUMBER('b', bytes),
+                                            BENCH_NUMBER('k', keep), BENCH_NUMBER('c', concurrent),
+                                            BENCH_NUMBER('f', freers), BENCH_NUMBER('r', rounds),
+                                            BENCH_NUMBER('a', least), BENCH_NUMBER('z', greatest), BENCH_END},
                     usage);
     bench_print_allocator();
     bench_sizes_logarithmic(&sizes, least, greatest);
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
     if (block == MAP_FAILED)
         bench_fail("out of memory");
+    bench_own_kib = block_room * sizeof *block / BENCH_KIB;
     baseline_kib = bench_status_kib("VmRSS");
     print_state("before");
     double seconds = 0;

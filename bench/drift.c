@@ -2,25 +2,23 @@
 /*
  * Memory calls and peak memory while the live set of a process breathes.
  *
- *   drift [-n OPERATIONS] [-t THREADS] [-a LEAST] [-z GREATEST] [-l LOW] [-h HIGH] [-b BREATHS] [-x SHARE]
+ *   drift [-n OPERATIONS] [-t THREADS] [-a LEAST] [-z GREATEST] [-l LOW] [-m MOST] [-b BREATHS] [-x SHARE]
  *     -n  operations (each a malloc or a free), all threads together (10,000,000)
  *     -t  threads (4)
  *     -a  least size (16)   -z  greatest size (64k); as many blocks in each doubling
- *     -l  least live bytes of the process (20M)   -h  most (200M)
+ *     -l  least live bytes of the process (20M)   -m  most (200M)
  *     -b  times that the live set goes from least to most and back (5)
  *     -x  blocks of a hundred that another thread frees (0)
  *
  * A thread allocates while it is under its share of the live bytes of the
  * moment, else it frees a block at random. Each page of a block is written.
- * bench/run --memory-calls counts the system calls of a run. Under hakmem the
+ * bench/compare --syscalls counts the system calls of a run. Under hakmem the
  * statistics of the moment at which most was live are printed as peak_*.
  */
-#include <sys/mman.h>
-
 #include "bench.h"
 
 static const char usage[] = "usage: drift [-n OPERATIONS] [-t THREADS] [-a LEAST] [-z GREATEST] [-l LOW] "
-                            "[-h HIGH] [-b BREATHS] [-x SHARE]\n";
+                            "[-m MOST] [-b BREATHS] [-x SHARE]\n";
 
 static size_t operations = 10000000, threads = 4, least = 16, greatest = 64 * BENCH_KIB, low = 20 * BENCH_MIB,
               high = 200 * BENCH_MIB, breaths = 5, exchanged = 0;
@@ -104,8 +102,10 @@ int main(int argc, char **argv)
 {
     static struct worker worker[BENCH_THREADS_MAX];
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'n', &operations}, {'t', &threads}, {'a', &least}, {'z', &greatest},
-                                            {'l', &low}, {'h', &high}, {'b', &breaths}, {'x', &exchanged}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('n', operations), BENCH_NUMBER('t', threads),
+                                            BENCH_NUMBER('a', least), BENCH_NUMBER('z', greatest),
+                                            BENCH_NUMBER('l', low), BENCH_NUMBER('m', high),
+                                            BENCH_NUMBER('b', breaths), BENCH_NUMBER('x', exchanged), BENCH_END},
                     usage);
     if (threads == 0 || threads > BENCH_THREADS_MAX || low > high)
         bench_fail("bad arguments");
@@ -114,10 +114,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < threads; i++) {
         worker[i].random.state = i + 1;
         worker[i].room = high / threads / least + 1;
-        worker[i].item = mmap(NULL, worker[i].room * sizeof *worker[i].item, PROT_READ | PROT_WRITE,
-                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (worker[i].item == MAP_FAILED)
-            bench_fail("out of memory");
+        worker[i].item = bench_map(worker[i].room * sizeof *worker[i].item);
     }
     worker[0].first = true;
     double seconds = bench_threads(threads, work, worker, sizeof worker[0]);

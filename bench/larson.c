@@ -58,20 +58,19 @@ int main(int argc, char **argv)
 {
     static struct line line[BENCH_THREADS_MAX];
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'n', &operations}, {'t', &threads}, {'w', &blocks}, {'g', &generation},
-                                            {'a', &least}, {'z', &greatest}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('n', operations), BENCH_NUMBER('t', threads),
+                                            BENCH_NUMBER('w', blocks), BENCH_NUMBER('g', generation),
+                                            BENCH_NUMBER('a', least), BENCH_NUMBER('z', greatest), BENCH_END},
                     usage);
     if (threads == 0 || threads > BENCH_THREADS_MAX || blocks == 0 || generation == 0)
         bench_fail("bad arguments");
     bench_print_allocator();
     bench_sizes_uniform(&sizes, least, greatest, 1);
-    /* As the original has it, the main thread makes the first blocks. */
+    /* The main thread makes the first blocks. */
     for (size_t i = 0; i < threads; i++) {
         line[i].random.state = i + 1;
         line[i].left = operations / threads;
-        line[i].block = calloc(blocks, sizeof *line[i].block);
-        if (line[i].block == NULL)
-            bench_fail("out of memory");
+        line[i].block = bench_map(blocks * sizeof *line[i].block);
         for (size_t j = 0; j < blocks; j++)
             line[i].block[j] = bench_block(sizes.at[j % BENCH_SIZES]);
     }

@@ -11,8 +11,6 @@
  *
  * Prints under hakmem the slow paths per malloc, while filling and after.
  */
-#include <sys/mman.h>
-
 #include "bench.h"
 
 static const char usage[] = "usage: nearly_full [-n PAIRS] [-l LIVE] [-a LEAST] [-z GREATEST]\n";
@@ -23,15 +21,13 @@ int main(int argc, char **argv)
 {
     size_t pairs = 10000000, live = 200 * BENCH_MIB, least = 64, greatest = 512;
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'n', &pairs}, {'l', &live}, {'a', &least}, {'z', &greatest}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('n', pairs), BENCH_NUMBER('l', live),
+                                            BENCH_NUMBER('a', least), BENCH_NUMBER('z', greatest), BENCH_END},
                     usage);
     bench_print_allocator();
     bench_sizes_uniform(&sizes, least, greatest, 1);
     size_t room = live / least + 1;
-    char **block = mmap(NULL, room * sizeof *block, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (block == MAP_FAILED)
-        bench_fail("out of memory");
+    char **block = bench_map(room * sizeof *block);
 
     struct bench_random random = {2};
     struct hakmem_stats start, filled, end;

@@ -28,10 +28,8 @@ static void pairs_at_once(size_t pairs)
 
 static void pairs_window(size_t pairs, size_t window)
 {
-    void **slot = calloc(window, sizeof *slot);
+    void **slot = bench_map(window * sizeof *slot);
     struct bench_random r = {2};
-    if (slot == NULL)
-        bench_fail("out of memory");
     for (size_t i = 0; i < BENCH_SIZES; i++)
         places[i] = (uint32_t)bench_below(&r, window);
     for (size_t i = 0; i < window; i++)
@@ -43,14 +41,15 @@ static void pairs_window(size_t pairs, size_t window)
     }
     for (size_t i = 0; i < window; i++)
         free(slot[i]);
-    free(slot);
+    munmap(slot, window * sizeof *slot);
 }
 
 int main(int argc, char **argv)
 {
     size_t pairs = 10000000, size = 64, greatest = 0, window = 0;
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'n', &pairs}, {'s', &size}, {'m', &greatest}, {'w', &window}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('n', pairs), BENCH_NUMBER('s', size),
+                                            BENCH_NUMBER('m', greatest), BENCH_NUMBER('w', window), BENCH_END},
                     usage);
     bench_print_allocator();
     bench_sizes_uniform(&sizes, greatest != 0 ? 1 : size, greatest != 0 ? greatest : size, 1);

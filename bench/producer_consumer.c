@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Half of the threads only allocate, the other half only frees: each producer
- * hands arrays of blocks to its consumer through a queue of limited length.
+ * Some threads only allocate, others only free: producers hand arrays of blocks
+ * to consumers through a queue of limited length.
  *
- *   producer_consumer [-n BLOCKS] [-t PAIRS] [-b BATCH] [-q QUEUE] [-a LEAST] [-z GREATEST]
- *     -n  blocks, all pairs together (10,000,000)
- *     -t  pairs of threads (2)
+ *   producer_consumer [-n BLOCKS] [-p PRODUCERS] [-c CONSUMERS] [-g GROUPS] [-b BATCH] [-q QUEUE]
+ *                     [-a LEAST] [-z GREATEST]
+ *     -n  blocks, all groups together (10,000,000)
+ *     -p  producers of a group (1)   -c  consumers of a group (1)
+ *     -g  groups, each with its queue (2)
  *     -b  blocks in an array (256)   -q  arrays in a queue (16)
  *     -a  least size (16)   -z  greatest size (1k); uniform
  *
@@ -13,101 +15,119 @@
  */
 #include "bench.h"
 
-static const char usage[] = "usage: producer_consumer [-n BLOCKS] [-t PAIRS] [-b BATCH] [-q QUEUE] [-a LEAST] "
-                            "[-z GREATEST]\n";
+static const char usage[] = "usage: producer_consumer [-n BLOCKS] [-p PRODUCERS] [-c CONSUMERS] [-g GROUPS] "
+                            "[-b BATCH] [-q QUEUE] [-a LEAST] [-z GREATEST]\n";
 
-static size_t blocks = 10000000, pairs = 2, batch = 256, queue_length = 16, least = 16, greatest = 1024;
+static size_t blocks = 10000000, producers = 1, consumers = 1, groups = 2, batch = 256, queue_length = 16,
+              least = 16, greatest = 1024;
 
 static struct bench_sizes sizes;
 
-/* One producer, one consumer. */
-struct queue {
+/*
+ * An array is in `empty`, with a producer, in `full`, or with a consumer.
+ * All fields but the arrays themselves: lock.
+ */
+struct group {
     pthread_mutex_t lock;
-    pthread_cond_t changed;
-    size_t put, taken; /* lock: arrays so far */
-    char **ring;       /* queue_length arrays of `batch` blocks; those between taken and put are full */
+    pthread_cond_t filled, emptied;
+    char ***empty; /* a stack of empty_count arrays */
+    size_t empty_count;
+    char ***full; /* a ring: arrays `taken` to `put` */
+    size_t taken, put;
+    size_t to_fill, to_take; /* arrays that nobody has begun to fill, to take */
 };
-
-static char **queue_array(struct queue *q, size_t n)
-{
-    return q->ring + n % queue_length * batch;
-}
-
-static size_t queue_arrays(void)
-{
-    return blocks / pairs / batch;
-}
-
-static void *produce(struct queue *q)
-{
-    size_t drawn = 0;
-    for (size_t n = 0; n < queue_arrays(); n++) {
-        pthread_mutex_lock(&q->lock);
-        while (q->put - q->taken == queue_length)
-            pthread_cond_wait(&q->changed, &q->lock);
-        pthread_mutex_unlock(&q->lock);
-        char **array = queue_array(q, n);
-        for (size_t i = 0; i < batch; i++)
-            array[i] = bench_block(sizes.at[drawn++ % BENCH_SIZES]);
-        pthread_mutex_lock(&q->lock);
-        q->put++;
-        pthread_cond_signal(&q->changed);
-        pthread_mutex_unlock(&q->lock);
-    }
-    return NULL;
-}
-
-static void *consume(struct queue *q)
-{
-    for (size_t n = 0; n < queue_arrays(); n++) {
-        pthread_mutex_lock(&q->lock);
-        while (q->put == q->taken)
-            pthread_cond_wait(&q->changed, &q->lock);
-        pthread_mutex_unlock(&q->lock);
-        char **array = queue_array(q, n);
-        for (size_t i = 0; i < batch; i++)
-            free(array[i]);
-        pthread_mutex_lock(&q->lock);
-        q->taken++;
-        pthread_cond_signal(&q->changed);
-        pthread_mutex_unlock(&q->lock);
-    }
-    return NULL;
-}
 
 struct role {
-    struct queue *queue;
+    struct group *group;
     bool produces;
 };
+
+static void fill(char **array, size_t *drawn)
+{
+    for (size_t i = 0; i < batch; i++)
+        array[i] = bench_block(sizes.at[(*drawn)++ % BENCH_SIZES]);
+}
+
+static void produce(struct group *g)
+{
+    size_t drawn = 0;
+    pthread_mutex_lock(&g->lock);
+    while (g->to_fill > 0) {
+        g->to_fill--;
+        while (g->empty_count == 0)
+            pthread_cond_wait(&g->emptied, &g->lock);
+        char **array = g->empty[--g->empty_count];
+        pthread_mutex_unlock(&g->lock);
+        fill(array, &drawn);
+        pthread_mutex_lock(&g->lock);
+        g->full[g->put++ % queue_length] = array;
+        pthread_cond_signal(&g->filled);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void consume(struct group *g)
+{
+    pthread_mutex_lock(&g->lock);
+    while (g->to_take > 0) {
+        g->to_take--;
+        while (g->taken == g->put)
+            pthread_cond_wait(&g->filled, &g->lock);
+        char **array = g->full[g->taken++ % queue_length];
+        pthread_mutex_unlock(&g->lock);
+        for (size_t i = 0; i < batch; i++)
+            free(array[i]);
+        pthread_mutex_lock(&g->lock);
+        g->empty[g->empty_count++] = array;
+        pthread_cond_signal(&g->emptied);
+    }
+    pthread_mutex_unlock(&g->lock);
+}
 
 static void *play(void *argument)
 {
     struct role *role = argument;
-    return role->produces ? produce(role->queue) : consume(role->queue);
+    if (role->produces)
+        produce(role->group);
+    else
+        consume(role->group);
+    return NULL;
+}
+
+static void group_init(struct group *g)
+{
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->filled, NULL);
+    pthread_cond_init(&g->emptied, NULL);
+    g->to_fill = g->to_take = blocks / groups / batch;
+    g->empty = bench_map(queue_length * sizeof *g->empty);
+    g->full = bench_map(queue_length * sizeof *g->full);
+    char **arrays = bench_map(queue_length * batch * sizeof *arrays);
+    for (; g->empty_count < queue_length; g->empty_count++)
+        g->empty[g->empty_count] = arrays + g->empty_count * batch;
 }
 
 int main(int argc, char **argv)
 {
-    static struct queue queue[BENCH_THREADS_MAX / 2];
+    static struct group group[BENCH_THREADS_MAX];
     static struct role role[BENCH_THREADS_MAX];
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'n', &blocks}, {'t', &pairs}, {'b', &batch}, {'q', &queue_length},
-                                            {'a', &least}, {'z', &greatest}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('n', blocks), BENCH_NUMBER('p', producers),
+                                            BENCH_NUMBER('c', consumers), BENCH_NUMBER('g', groups),
+                                            BENCH_NUMBER('b', batch), BENCH_NUMBER('q', queue_length),
+                                            BENCH_NUMBER('a', least), BENCH_NUMBER('z', greatest), BENCH_END},
                     usage);
-    if (pairs == 0 || pairs > BENCH_THREADS_MAX / 2 || batch == 0 || queue_length == 0)
+    size_t members = producers + consumers;
+    if (producers == 0 || consumers == 0 || groups == 0 || members > BENCH_THREADS_MAX ||
+        groups > BENCH_THREADS_MAX / members || batch == 0 || queue_length == 0)
         bench_fail("bad arguments");
     bench_print_allocator();
     bench_sizes_uniform(&sizes, least, greatest, 1);
-    for (size_t i = 0; i < pairs; i++) {
-        pthread_mutex_init(&queue[i].lock, NULL);
-        pthread_cond_init(&queue[i].changed, NULL);
-        queue[i].ring = calloc(queue_length * batch, sizeof *queue[i].ring);
-        if (queue[i].ring == NULL)
-            bench_fail("out of memory");
-        role[2 * i] = (struct role){&queue[i], true};
-        role[2 * i + 1] = (struct role){&queue[i], false};
-    }
-    double seconds = bench_threads(2 * pairs, play, role, sizeof role[0]);
-    bench_print_result((double)(queue_arrays() * batch * pairs), seconds);
+    for (size_t i = 0; i < groups; i++)
+        group_init(&group[i]);
+    for (size_t i = 0; i < groups * members; i++)
+        role[i] = (struct role){&group[i / members], i % members < producers};
+    double seconds = bench_threads(groups * members, play, role, sizeof role[0]);
+    bench_print_result((double)(blocks / groups / batch * batch * groups), seconds);
     return 0;
 }

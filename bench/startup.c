@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What an allocator adds to the start of an empty program.
+ * What an allocator adds to the start and the end of an empty program.
  *
- *   startup [-n STARTS] [-m MALLOCS] NAME=PATH...
- *     -n  starts of each (300)
- *     -m  mallocs and frees of 64 bytes in the program (0)
- *     NAME=PATH  a shared object to preload
+ *   startup [-n STARTS] [-m MALLOCS]
+ *     -n  starts (500)
+ *     -m  mallocs and frees of 64 bytes in the program that is started (0)
  *
- * The program is startup itself, started anew. All allocators and a start
- * without preload take turns, and who begins a round changes. Prints for each
- * the median microseconds from before the start to after the end, and what it
- * is above the start without preload.
+ * The program that is started is startup itself, with the same LD_PRELOAD. An
+ * operation is one start, from before posix_spawn to after the end;
+ * median_us is the median of all.
  */
 #include <errno.h>
 #include <spawn.h>
@@ -18,9 +16,7 @@
 
 #include "bench.h"
 
-static const char usage[] = "usage: startup [-n STARTS] [-m MALLOCS] NAME=PATH...\n";
-
-enum { MOST = 32 };
+static const char usage[] = "usage: startup [-n STARTS] [-m MALLOCS]\n";
 
 extern char **environ;
 
@@ -30,22 +26,13 @@ static int compare(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Microseconds of one start with LD_PRELOAD=`preload`, or without for NULL. */
-static double start_once(char *const argv[], char *preload)
+/* Microseconds of one start. */
+static double start_once(char *const argv[])
 {
-    size_t n = 0;
-    char *environment[256];
-    for (char **e = environ; *e != NULL && n + 2 < sizeof environment / sizeof environment[0]; e++) {
-        if (strncmp(*e, "LD_PRELOAD=", 11) != 0)
-            environment[n++] = *e;
-    }
-    if (preload != NULL)
-        environment[n++] = preload;
-    environment[n] = NULL;
     pid_t child;
     int status;
     double begin = bench_seconds();
-    if (posix_spawn(&child, argv[0], NULL, NULL, argv, environment) != 0)
+    if (posix_spawn(&child, argv[0], NULL, NULL, argv, environ) != 0)
         bench_fail("cannot start the empty program");
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -73,30 +60,12 @@ int main(int argc, char **argv)
     int done = empty_program(argc, argv);
     if (done >= 0)
         return done;
-    size_t starts = 300, mallocs = 0;
-    int first = 1;
-    while (first + 1 < argc && argv[first][0] == '-')
-        first += 2;
-    bench_arguments(first < argc ? first : argc, argv,
-                    (struct bench_option[]){{'n', &starts}, {'m', &mallocs}, {0}}, usage);
-    size_t count = (size_t)(argc - first) + 1;
-    if (first >= argc || count > MOST || starts == 0) {
-        fputs(usage, stderr);
-        return 2;
-    }
-
-    char *preload[MOST] = {NULL};
-    double *sample[MOST];
-    for (size_t i = 0; i < count; i++) {
-        sample[i] = malloc(starts * sizeof(double));
-        if (sample[i] == NULL)
-            bench_fail("out of memory");
-        if (i == 0)
-            continue;
-        const char *path = strchr(argv[first + (int)i - 1], '=');
-        if (path == NULL || access(path + 1, R_OK) != 0 || asprintf(&preload[i], "LD_PRELOAD%s", path) < 0)
-            bench_fail("an allocator is given as NAME=PATH of a file that can be read");
-    }
+    size_t starts = 500, mallocs = 0;
+    bench_arguments(argc, argv,
+                    (struct bench_option[]){BENCH_NUMBER('n', starts), BENCH_NUMBER('m', mallocs), BENCH_END}, usage);
+    if (starts == 0)
+        bench_fail("bad arguments");
+    bench_print_allocator();
 
     char self[4096], number[32];
     ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -106,22 +75,13 @@ int main(int argc, char **argv)
     snprintf(number, sizeof number, "%zu", mallocs);
     char empty[] = "empty";
     char *const empty_argv[] = {self, empty, number, NULL};
-    for (size_t round = 0; round < starts; round++) {
-        for (size_t turn = 0; turn < count; turn++) {
-            size_t i = (round + turn) % count;
-            sample[i][round] = start_once(empty_argv, preload[i]);
-        }
-    }
-
-    printf("%-20s %10s %12s\n", "allocator", "median us", "over none us");
-    double none = 0;
-    for (size_t i = 0; i < count; i++) {
-        qsort(sample[i], starts, sizeof(double), compare);
-        double median = (sample[i][(starts - 1) / 2] + sample[i][starts / 2]) / 2;
-        if (i == 0)
-            none = median;
-        const char *name = i == 0 ? "none" : argv[first + (int)i - 1];
-        printf("%-20.*s %10.1f %12.1f\n", (int)strcspn(name, "="), name, median, median - none);
-    }
+    double *sample = bench_map(starts * sizeof *sample);
+    double begin = bench_seconds();
+    for (size_t i = 0; i < starts; i++)
+        sample[i] = start_once(empty_argv);
+    double seconds = bench_seconds() - begin;
+    qsort(sample, starts, sizeof *sample, compare);
+    printf("median_us %.1f\n", (sample[(starts - 1) / 2] + sample[starts / 2]) / 2);
+    bench_print_result((double)starts, seconds);
     return 0;
 }

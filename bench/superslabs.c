@@ -17,7 +17,6 @@
  * the SuperSlabs that are mapped and their greatest number on the way.
  */
 #include <malloc.h>
-#include <sys/mman.h>
 
 #include "bench.h"
 
@@ -124,9 +123,10 @@ int main(int argc, char **argv)
     static struct worker worker[BENCH_THREADS_MAX];
     static pthread_t thread[BENCH_THREADS_MAX];
     bench_arguments(argc, argv,
-                    (struct bench_option[]){{'n', &replacements}, {'l', &live_target}, {'a', &least},
-                                            {'z', &greatest}, {'w', &width}, {'c', &cycles},
-                                            {'t', &threads}, {0}},
+                    (struct bench_option[]){BENCH_NUMBER('n', replacements), BENCH_NUMBER('l', live_target),
+                                            BENCH_NUMBER('a', least), BENCH_NUMBER('z', greatest),
+                                            BENCH_NUMBER('w', width), BENCH_NUMBER('c', cycles),
+                                            BENCH_NUMBER('t', threads), BENCH_END},
                     usage);
     if (threads == 0 || threads > BENCH_THREADS_MAX || width == 0 || width > 100)
         bench_fail("bad arguments");
@@ -138,10 +138,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < threads; i++) {
         size_t bytes = (worker_target() / least + 1) * sizeof(char *);
         worker[i].random.state = i + 1;
-        worker[i].block = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                               -1, 0);
-        if (worker[i].block == MAP_FAILED)
-            bench_fail("out of memory");
+        worker[i].block = bench_map(bytes);
         bench_thread_start(&thread[i], work, &worker[i]);
     }
     pthread_barrier_wait(&filled);
