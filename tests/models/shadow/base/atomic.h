@@ -15,6 +15,8 @@
 #undef owner_decrement
 #undef tsan_acquire
 #undef tsan_release
+#undef tsan_acquire_all
+#define tsan_acquire_all() ((void)0)
 #define tsan_acquire(p) ((void)(p))
 #define tsan_release(p) ((void)(p))
 #define plain_load(p) (*(p))
