@@ -50,7 +50,7 @@ struct hakmem_stats {
     size_t superslab_mapped;   /* superslabs x 2 MiB */
     size_t superslab_used;     /* slabs in use x 64 KiB */
     size_t pool_mapped;        /* pool chunks */
-    size_t pool_used;          /* runs in use in them */
+    size_t pool_used;          /* blocks in them: live, or in threads' arenas */
     size_t large_mapped;       /* spans and huge mappings, live or cached */
     size_t large_live;         /* live large and huge blocks */
     size_t large_dirty;        /* free spans whose pages are still resident */
