@@ -180,6 +180,8 @@ static void from_the_chosen_call_on_all_fail_until_switched_off(void **state)
     for (int i = 0; i < 10; i++) {
         assert_null(os_map(page, page));
         assert_null(os_reserve(page, 64 * KIB));
+        assert_false(os_move(p[0], page, page, p[1]));
+        *p[0] = 1; /* it has not moved */
     }
     os_fail_after(-1);
     p[2] = os_map(page, page);
