@@ -175,6 +175,30 @@ static void fresh_memory_is_zeroed_and_memory_that_was_used_is_not_said_to_be(vo
     give(p);
 }
 
+static void a_fresh_mapping_that_joins_used_memory_is_not_said_to_be_zeroed(void **state)
+{
+    bool zeroed;
+
+    (void)state;
+    for (size_t size = 4 * MIB; size <= 20 * MIB; size += 3 * MIB) {
+        char *p = take(size), *q[2];
+
+        memset(p, 0xff, size);
+        give(p);
+        for (unsigned i = 0; i < 2; i++) { /* more than that: mapped beside it, mostly; and the rest */
+            size_t n = i == 0 ? size + MIB : size;
+
+            q[i] = large_alloc(n, BLOCK_ALIGN, &zeroed);
+            assert_non_null(q[i]);
+            if (zeroed)
+                assert_true(all_zero(q[i], n));
+        }
+        give(q[0]);
+        give(q[1]);
+        large_unmap_free();
+    }
+}
+
 /* ---- resizing ---- */
 
 static void a_block_grows_into_the_free_span_behind_it_and_shrinks_in_place(void **state)
@@ -347,6 +371,7 @@ int main(void)
         TEST(a_free_span_joins_both_neighbours),
         TEST(what_is_said_to_be_zeroed_is_zero),
         TEST(fresh_memory_is_zeroed_and_memory_that_was_used_is_not_said_to_be),
+        TEST(a_fresh_mapping_that_joins_used_memory_is_not_said_to_be_zeroed),
         TEST(a_block_grows_into_the_free_span_behind_it_and_shrinks_in_place),
         TEST(a_block_may_take_the_whole_of_the_span_behind_it),
         TEST(the_smallest_and_the_largest_sizes_that_cannot_be_are_refused),

@@ -5,6 +5,8 @@
  * that; a retired region comes back once, after those who saw it.
  */
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -18,7 +20,7 @@
 #include "support/support.h"
 #include "support/unit.h"
 
-enum { REGIONS = 200, READERS = 2 };
+enum { REGIONS = 200, WALKERS = 2 };
 
 /* Any address, of which nothing is read. */
 static struct slab *find(uintptr_t address)
@@ -244,31 +246,57 @@ static void a_walk_works_without_memory_for_a_reader(void **state)
     retire_and_recycle_all();
 }
 
-static bool readers_end; /* atomic */
+/* A walker that stays on the first region it meets until the others have gone on. */
+static sem_t standing, retired_all;
 
-static void *read_all_the_time(void *argument)
+static void stand(struct region *at, void *context)
 {
-    while (!load_relaxed(&readers_end))
-        registry_walk(see, NULL);
+    if (*(bool *)context)
+        return;
+    *(bool *)context = true;
+    sem_post(&standing);
+    while (sem_wait(&retired_all) != 0)
+        continue;
+    for (int i = 0; i < 1000; i++) {
+        require(load_relaxed(&recycled[at - region]) == 0);
+        sched_yield();
+    }
+}
+
+static void *stand_on_a_region(void *argument)
+{
+    bool stood = false;
+
+    registry_walk(stand, &stood);
+    require(stood);
     return argument;
 }
 
-static void no_region_is_recycled_while_a_walker_may_stand_on_it(void **state)
+static void no_region_is_recycled_while_a_walker_stands_on_it(void **state)
 {
-    pthread_t reader[READERS];
+    pthread_t walker[WALKERS];
 
     (void)state;
-    store_relaxed(&readers_end, false);
-    memset(recycled, 0, sizeof recycled);
-    for (int i = 0; i < READERS; i++)
-        assert_int_equal(pthread_create(&reader[i], NULL, read_all_the_time, NULL), 0);
-    for (int round = 0; round < 10; round++) {
+    sem_init(&standing, 0, 0);
+    sem_init(&retired_all, 0, 0);
+    for (int round = 0; round < 5; round++) {
         add_regions();
-        retire_and_recycle_all(); /* `see` ends the program when it meets a recycled one */
+        for (int i = 0; i < WALKERS; i++)
+            assert_int_equal(pthread_create(&walker[i], NULL, stand_on_a_region, NULL), 0);
+        for (int i = 0; i < WALKERS; i++) {
+            while (sem_wait(&standing) != 0)
+                continue;
+        }
+        for (size_t i = 0; i < REGIONS; i++)
+            registry_retire(&region[i], recycle);
+        assert_walk_sees(0, 0);
+        for (int i = 0; i < WALKERS; i++)
+            sem_post(&retired_all);
+        registry_synchronize(); /* waits for the walkers */
+        assert_int_equal(count_recycled(), REGIONS);
+        for (int i = 0; i < WALKERS; i++)
+            assert_int_equal(pthread_join(walker[i], NULL), 0);
     }
-    store_relaxed(&readers_end, true);
-    for (int i = 0; i < READERS; i++)
-        assert_int_equal(pthread_join(reader[i], NULL), 0);
 }
 
 static void walk_after_the_end(void)
@@ -301,7 +329,7 @@ int main(void)
         cmocka_unit_test(leaves_cannot_be_had_without_memory_or_beyond_the_address_space),
         cmocka_unit_test(a_walk_sees_what_was_added_and_not_what_was_retired),
         cmocka_unit_test(a_walk_works_without_memory_for_a_reader),
-        cmocka_unit_test(no_region_is_recycled_while_a_walker_may_stand_on_it),
+        cmocka_unit_test(no_region_is_recycled_while_a_walker_stands_on_it),
         cmocka_unit_test(after_the_exit_no_walk_does_anything),
     };
 

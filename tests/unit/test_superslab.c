@@ -126,15 +126,20 @@ static void the_fullest_superslab_with_room_serves_first(void **state)
     struct slab *s[4];
 
     (void)state;
-    make_room(room);
-    for (unsigned i = 0; i < 4; i++) {
-        s[i] = superslab_slab_take();
-        assert_int_equal(superslab_base(s[i]), superslab_base(taken[order[i] * SUPERSLAB_SLABS]));
-        assert_int_equal(superslab_audit(STDERR_FILENO), 0);
+    for (int resident = 0; resident < 2; resident++) {
+        make_room(room);
+        if (!resident)
+            superslab_trim(0);
+        for (unsigned i = 0; i < 4; i++) {
+            s[i] = superslab_slab_take();
+            assert_int_equal(superslab_base(s[i]), superslab_base(taken[order[i] * SUPERSLAB_SLABS]));
+            assert_int_equal(superslab_audit(STDERR_FILENO), 0);
+        }
+        for (unsigned i = 0; i < 4; i++)
+            superslab_slab_give(s[i]);
+        give_the_rest(room);
+        superslab_age(NEVER);
     }
-    for (unsigned i = 0; i < 4; i++)
-        superslab_slab_give(s[i]);
-    give_the_rest(room);
 }
 
 static void without_hot_first_the_emptiest_serves(void **state)
