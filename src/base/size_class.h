@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Size classes: steps of 16 bytes up to 128, then four per doubling up to
- * 8 KiB, so that at most 20 % (just above a doubling; 12.5 % on average over
- * a doubling's steps) of a block of more than 128 bytes is slack; steps of
- * 1 KiB up to 16 KiB, and of 2 KiB up to 64 KiB.
+ * 8 KiB, so that less than 20 % of a block of more than 128 bytes is slack
+ * just above a doubling, and less than 12.5 % just below the next one; steps
+ * of 1 KiB up to 16 KiB, and of 2 KiB up to 64 KiB.
  *
  *   class    1    2 ...    8     9   10   11   12    13 ...   20  ...      32 | 33 ...   40  41 ...   64
  *   bytes   16   32 ...  128   160  192  224  256   320 ... 1024  ... 8192    |  9k ...  16k 18k ...  64k

@@ -81,6 +81,7 @@ static void slab_retire(struct heap *h, struct slab *s)
     size_t limit = heap_hold_limit(h) / READY_PART >> GRANULE_SHIFT;
     if (limit == 0) {
         superslab_slab_give(s);
+        slab_return_ready(h, 0);
         return;
     }
     store_relaxed(&s->owner, NULL);

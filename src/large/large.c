@@ -245,6 +245,13 @@ static size_t large_budget(void)
     return share > hakmem_options.large_cache ? share : hakmem_options.large_cache;
 }
 
+static void large_keep_budget_locked(void)
+{
+    size_t budget = large_budget();
+    if (totals.dirty > budget)
+        large_purge_locked(budget, UINT64_MAX);
+}
+
 /* Get address space for at least `size` bytes as a free span. */
 static bool large_grow_locked(size_t size)
 {
@@ -423,8 +430,7 @@ void large_free(struct slab *s, void *p)
         span->zero = false;
         span->freed_ms = os_now_ms();
         span_release_locked(span);
-        if (totals.dirty > large_budget())
-            large_purge_locked(large_budget(), UINT64_MAX);
+        large_keep_budget_locked();
     }
     lock_release(&large_lock);
 }
@@ -476,6 +482,7 @@ static bool span_resize_locked(struct span *span, size_t usable)
     }
     totals.live += usable - span->usable;
     span->usable = usable;
+    large_keep_budget_locked();
     return true;
 }
 

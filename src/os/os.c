@@ -132,8 +132,11 @@ void *os_reserve(size_t size, size_t align)
 bool os_move(void *start, size_t old_size, size_t new_size, void *target)
 {
     int saved = errno;
-    os_count_call();
-    void *p = mremap(start, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+    void *p = MAP_FAILED;
+    if (!os_injected_failure()) {
+        os_count_call();
+        p = mremap(start, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+    }
     errno = saved;
     return p != MAP_FAILED;
 }

@@ -45,8 +45,9 @@ bool os_write(int fd, const char *text, size_t length);
 uint64_t os_memory_calls(void);
 
 /*
- * For tests: the n-th following call that could fail for want of memory fails
- * (0: the next one), and all later ones too until switched off with -1.
+ * For tests: the n-th following call that asks for memory (os_map, os_reserve,
+ * os_move) fails (0: the next one), and all later ones too until switched off
+ * with -1.
  */
 extern long os_fail_countdown;
 void os_fail_after(long n);

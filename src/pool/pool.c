@@ -14,6 +14,12 @@
 #define RUN_CLEAN 0x4000u
 #define RUN_UNITS 0x3fffu
 
+/* A run by name: chunk id << RUN_UNIT_BITS | first unit. As a link it is two entries of the map. */
+#define RUN_UNIT_BITS 13
+#define RUN_UNIT (((uint32_t)1 << RUN_UNIT_BITS) - 1)
+#define LINK_BITS 15
+#define LINK (((uint32_t)1 << LINK_BITS) - 1)
+
 /* The least run that a block fits into; shorter ones wait for a neighbour, in no bin. */
 #define UNITS_MIN 9u
 #define UNITS_EXACT 64u
@@ -24,13 +30,15 @@
 #define POPULATE_FROM (2 * MIB)
 
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
+_Static_assert(POOL_CHUNK_UNITS <= RUN_UNIT + 1, "a unit fits into the name of a run");
+_Static_assert(CHUNKS_MAX <= 1 << (2 * LINK_BITS - RUN_UNIT_BITS), "the name of a run fits into a link");
 
 struct lock pool_lock = LOCK_INIT(RANK_POOL);
 
 /* All guarded by pool_lock. */
 static struct pool_chunk *chunks[CHUNKS_MAX];
 static uint32_t chunk_ids = 1;
-static uint32_t bin[2][BINS];     /* [clean][]: first run, id << 16 | unit; 0: none */
+static uint32_t bin[2][BINS];     /* [clean][]: first run; 0: none */
 static uint64_t bin_mask[2];
 static struct list idle = {&idle, &idle}; /* chunks with dirty runs or without a block; front: longest */
 static struct list unused = {&unused, &unused};
@@ -51,17 +59,22 @@ static unsigned bin_of(unsigned units)
     return UNITS_EXACT - UNITS_MIN + 1 + bits_highest(units) - bits_highest(UNITS_EXACT);
 }
 
-/* A 32-bit word in two entries. */
-static uint32_t map_word(const uint16_t *at) { return at[0] | (uint32_t)at[1] << 16; }
-static void map_set_word(uint16_t *at, uint32_t word)
+static uint32_t run_name(const struct pool_chunk *chunk, unsigned first)
 {
-    at[0] = (uint16_t)word;
-    at[1] = (uint16_t)(word >> 16);
+    return chunk->id << RUN_UNIT_BITS | first;
 }
-
-static uint16_t *run_at(uint32_t run) { return &chunks[run >> 16]->map[run & 0xffff]; }
+static struct pool_chunk *run_chunk(uint32_t run) { return chunks[run >> RUN_UNIT_BITS]; }
+static uint16_t *run_at(uint32_t run) { return &run_chunk(run)->map[run & RUN_UNIT]; }
 static uint16_t *run_next(uint32_t run) { return run_at(run) + 1; }
 static uint16_t *run_previous(uint32_t run) { return run_at(run) + 3; }
+
+/* Both entries are marked free: the start of a block that is freed twice may lie on them. */
+static uint32_t link_get(const uint16_t *at) { return (at[0] & LINK) | (at[1] & LINK) << LINK_BITS; }
+static void link_set(uint16_t *at, uint32_t run)
+{
+    at[0] = (uint16_t)(RUN_FREE | (run & LINK));
+    at[1] = (uint16_t)(RUN_FREE | run >> LINK_BITS);
+}
 
 static void run_insert(struct pool_chunk *chunk, unsigned first, unsigned units, bool clean)
 {
@@ -74,12 +87,12 @@ static void run_insert(struct pool_chunk *chunk, unsigned first, unsigned units,
     if (units < UNITS_MIN)
         return;
     unsigned b = bin_of(units);
-    uint32_t run = chunk->id << 16 | first;
+    uint32_t run = run_name(chunk, first);
     uint32_t next = bin[clean][b];
-    map_set_word(run_next(run), next);
-    map_set_word(run_previous(run), 0);
+    link_set(run_next(run), next);
+    link_set(run_previous(run), 0);
     if (next != 0)
-        map_set_word(run_previous(next), run);
+        link_set(run_previous(next), run);
     bin[clean][b] = run;
     bin_mask[clean] |= (uint64_t)1 << b;
 }
@@ -95,18 +108,18 @@ static unsigned run_remove(struct pool_chunk *chunk, unsigned first)
     }
     if (units >= UNITS_MIN) {
         unsigned b = bin_of(units);
-        uint32_t run = chunk->id << 16 | first;
-        uint32_t next = map_word(run_next(run)), previous = map_word(run_previous(run));
+        uint32_t run = run_name(chunk, first);
+        uint32_t next = link_get(run_next(run)), previous = link_get(run_previous(run));
         if (next != 0)
-            map_set_word(run_previous(next), previous);
+            link_set(run_previous(next), previous);
         if (previous != 0)
-            map_set_word(run_next(previous), next);
+            link_set(run_next(previous), next);
         else
             bin[clean][b] = next;
         if (bin[clean][b] == 0)
             bin_mask[clean] &= ~((uint64_t)1 << b);
-        map_set_word(run_next(run), 0);
-        map_set_word(run_previous(run), 0);
+        for (unsigned i = 1; i <= 4; i++)
+            chunk->map[first + i] = 0;
     }
     chunk->map[first] = chunk->map[first + units - 1] = 0;
     return units;
@@ -359,9 +372,9 @@ static void *pool_block_locked(unsigned units, size_t align, struct populate *ah
         run = pool_find_locked(units + slack);
     if (run == 0)
         return NULL;
-    unsigned at = run & 0xffff;
+    unsigned at = run & RUN_UNIT;
     /* A chunk is aligned to a granule, the greatest alignment. */
-    return pool_carve_locked(chunks[run >> 16], at, (at + slack) & ~slack, units, ahead);
+    return pool_carve_locked(run_chunk(run), at, (at + slack) & ~slack, units, ahead);
 }
 
 static unsigned pool_units(unsigned size_class)
@@ -525,7 +538,7 @@ static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *
 static size_t pool_audit_bin(struct pool_audit *audit, unsigned clean, unsigned b)
 {
     size_t runs = 0;
-    for (uint32_t run = bin[clean][b]; run != 0; run = map_word(run_next(run)), runs++) {
+    for (uint32_t run = bin[clean][b]; run != 0; run = link_get(run_next(run)), runs++) {
         uint16_t entry = *run_at(run);
         if ((entry & RUN_FREE) == 0 || ((entry & RUN_CLEAN) != 0) != clean || bin_of(entry & RUN_UNITS) != b) {
             audit->mismatches += fail_audit(audit->fd, "pool", run, "a run in the wrong bin");

@@ -28,8 +28,10 @@
 #define TEST_SANITIZED 0
 #endif
 
+#ifndef HAKMEM_BASE_BITS_H /* a test of the inside has included it, with its own KIB and MIB */
 #define KIB(n) ((size_t)(n) << 10)
 #define MIB(n) ((size_t)(n) << 20)
+#endif
 
 /*
  * Check in any thread of any process: writes where and what to standard error

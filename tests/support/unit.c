@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "support/unit.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "options/options.h"
+#include "os/os.h"
+#include "support/support.h"
+
+int unit_defaults(void **state)
+{
+    (void)state;
+    os_fail_after(-1);
+    if (mprotect(&hakmem_options, sizeof hakmem_options, PROT_READ | PROT_WRITE) != 0)
+        return -1;
+    options_start(NULL, false);
+    return 0;
+}
+
+int unit_child_status(void (*body)(void))
+{
+    int status;
+    pid_t child = fork();
+
+    require(child >= 0);
+    if (child == 0) {
+        /* cmocka and the sanitizers catch these */
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGILL, SIG_DFL);
+        signal(SIGTRAP, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        body();
+        _exit(0);
+    }
+    require(waitpid(child, &status, 0) == child);
+    return status;
+}

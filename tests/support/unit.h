@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of single modules share. They call the functions inside of
+ * the library, which is linked statically under its prefix, so that nothing of
+ * the test program but the test itself uses the module.
+ */
+#ifndef TESTS_SUPPORT_UNIT_H
+#define TESTS_SUPPORT_UNIT_H
+
+/*
+ * Set-up of a group, or of a test: every option has its default and can be
+ * written (the library seals its settings before main), and no call to the
+ * system is made to fail.
+ */
+int unit_defaults(void **state);
+
+/*
+ * Run `body` in a forked child, which ends with status 0 when it returns.
+ * Returns the wait status. In the child, `require` checks, not cmocka's asserts.
+ */
+int unit_child_status(void (*body)(void));
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT */
+/* Heaps and threads: each its own, taken over after its end, frozen in a child; any pointer freed. */
+#include <pthread.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "heap/internal.h"
+#include "support/heap_view.h"
+#include "support/support.h"
+#include "support/unit.h"
+
+enum { MANY = 800, THREADS = 4 };
+
+static void one_more(struct heap *h, void *context)
+{
+    (void)h;
+    ++*(size_t *)context;
+}
+
+static size_t heaps(void)
+{
+    size_t count = 0;
+
+    heap_walk(one_more, &count);
+    return count;
+}
+
+static void the_thread_keeps_its_heap(void **state)
+{
+    (void)state;
+    assert_ptr_equal(heap_of_thread(), mine);
+    assert_ptr_equal(heap_self, mine);
+    assert_int_equal(mine->state, HEAP_ALIVE);
+    assert_int_equal(heap_count_alive(), 1);
+    assert_ptr_not_equal(*heap_list_head(), NULL);
+}
+
+static void the_table_of_a_heap_has_the_class_of_every_small_size(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= SIZE_TABLE_MAX; n++)
+        assert_int_equal(mine->class_of[n], size_class_of(n));
+    assert_int_equal(mine->class_of[0], 1);
+}
+
+/* ---- hit paths ---- */
+
+static void a_block_is_popped_when_its_class_has_one_and_else_not(void **state)
+{
+    void *p = heap_alloc(mine, 100);
+
+    (void)state;
+    for (size_t n = 0; n < 2000; n++) {
+        if (size_class_of(n == 0 ? 1 : n) != size_class_of(100))
+            assert_null(heap_pop(mine, n));
+    }
+    assert_true(heap_push(mine, p));
+    assert_ptr_equal(heap_pop(mine, 97), p);
+    heap_free(mine, p, "free");
+}
+
+static void what_is_not_in_a_slab_of_the_heap_is_not_pushed(void **state)
+{
+    static char object[64];
+    void *pool = heap_alloc(mine, 10000), *large = heap_alloc(mine, 100000);
+
+    (void)state;
+    assert_false(heap_push(mine, NULL));
+    assert_false(heap_push(mine, object));
+    assert_false(heap_push(mine, pool));
+    assert_false(heap_push(mine, large));
+    assert_false(heap_push(&heap_none, pool));
+    heap_free(mine, NULL, "free");
+    heap_free(mine, pool, "free");
+    heap_free(mine, large, "free");
+}
+
+/* ---- threads ---- */
+
+static struct heap *others;
+static void *left; /* a block that lives on after its thread */
+
+static void use_a_heap(void *argument)
+{
+    require(heap_self == &heap_none);
+    others = heap_of_thread();
+    require(others != NULL && others != mine && heap_self == others);
+    require(heap_count_alive() == 2 && others->state == HEAP_ALIVE);
+    left = heap_alloc(others, 100);
+    require(registry_find(left)->owner == others);
+    for (int i = 0; i < 1000; i++)
+        heap_free(others, heap_alloc(others, 1 + (size_t)i * 60), "free");
+    heap_view_check(others);
+    (void)argument;
+}
+
+static void a_thread_that_exits_leaves_its_heap_dead_and_gives_back_what_is_empty(void **state)
+{
+    (void)state;
+    run_in_thread(use_a_heap, NULL);
+    assert_int_equal(heap_count_alive(), 1);
+    assert_int_equal(others->state, HEAP_DEAD);
+    assert_int_equal(slabs_in_use(), 1);
+    assert_int_equal(pool_in_use(), 0);
+    assert_int_equal(heap_view_live(others), 1);
+    heap_view_check(others);
+    heap_free(mine, left, "free");
+    foreign_flush(mine);
+    assert_int_equal(slabs_in_use(), 0);
+}
+
+static void take_over(void *argument)
+{
+    void *p;
+
+    require(heap_of_thread() == argument);
+    p = heap_alloc(heap_self, 100);
+    require(registry_find(p) == registry_find(left)); /* the slab waited in its list */
+    heap_free(heap_self, p, "free");
+    heap_free(heap_self, left, "free"); /* it is this heap's own now */
+    require(heap_view_live(heap_self) == 0);
+}
+
+static void the_next_thread_takes_a_dead_heap_over_with_its_slabs(void **state)
+{
+    size_t before;
+
+    (void)state;
+    run_in_thread(use_a_heap, NULL);
+    before = heaps();
+    run_in_thread(take_over, others);
+    assert_int_equal(heaps(), before);
+    assert_int_equal(slabs_in_use(), 0);
+}
+
+static void vanish(void *argument)
+{
+    others = heap_of_thread();
+    left = heap_alloc(others, 100);
+    heap_self = &heap_none; /* as if its exit never reached the heap */
+    (void)argument;
+}
+
+static void note_the_heap(void *argument)
+{
+    struct heap *h = heap_of_thread();
+
+    if (h == others)
+        *(bool *)argument = true;
+}
+
+static void a_heap_whose_thread_vanished_is_found_by_a_later_one(void **state)
+{
+    bool found = false;
+
+    (void)state;
+    run_in_thread(vanish, NULL);
+    assert_int_equal(others->state, HEAP_ALIVE);
+    for (size_t i = 0; i < heaps() && !found; i++) /* each thread looks at a few */
+        run_in_thread(note_the_heap, &found);
+    assert_true(found);
+    assert_int_equal(others->state, HEAP_DEAD);
+    assert_int_equal(heap_count_alive(), 1);
+    heap_free(mine, left, "free");
+}
+
+static void a_thread_after_its_exit_allocates_from_the_orphan_heap(void **state)
+{
+    void *p, *pool, *large;
+
+    (void)state;
+    heap_self = &heap_exited;
+    assert_null(heap_of_thread());
+    p = heap_alloc(&heap_exited, 100);
+    pool = heap_alloc(&heap_exited, 10000);
+    large = heap_alloc(&heap_exited, 100000);
+    assert_ptr_equal(registry_find(p)->owner, &heap_orphan);
+    assert_int_equal(heap_orphan.state, HEAP_SHARED);
+    memset(p, 1, 100);
+    memset(pool, 1, 10000);
+    memset(large, 1, 100000);
+    heap_free(&heap_exited, p, "free");
+    heap_free(&heap_exited, pool, "free");
+    heap_free(&heap_exited, large, "free");
+    assert_false(remote_queue_is_empty(&heap_orphan.queue));
+    p = heap_alloc(&heap_exited, 100);
+    heap_self = mine;
+    heap_free(mine, p, "free"); /* any thread may free it */
+}
+
+/* ---- fork ---- */
+
+static sem_t ready, go;
+
+static void *sleep_with_a_heap(void *argument)
+{
+    others = heap_of_thread();
+    left = heap_alloc(others, 100);
+    sem_post(&ready);
+    while (sem_wait(&go) != 0)
+        continue;
+    heap_free(others, left, "free");
+    return argument;
+}
+
+static void look_in_the_child(void)
+{
+    void *p[100];
+
+    require(mine->state == HEAP_ALIVE && others->state == HEAP_FROZEN);
+    require(heap_count_alive() == 1);
+    heap_free(mine, left, "free"); /* of a thread that is not here: it is lost */
+    for (size_t i = 0; i < 100; i++)
+        p[i] = heap_alloc(mine, 100 * i);
+    for (size_t i = 0; i < 100; i++)
+        heap_free(mine, p[i], "free");
+    heap_view_check(mine);
+    require(heap_audit(mine, STDERR_FILENO) == 0);
+    if (!TEST_TSAN) /* it knows no threads of a child */
+        run_in_thread(note_the_heap, &(bool){false}); /* they get other heaps */
+    require(others->state == HEAP_FROZEN);
+}
+
+static void in_a_child_the_heaps_of_the_other_threads_are_frozen(void **state)
+{
+    pthread_t thread;
+
+    (void)state;
+    sem_init(&ready, 0, 0);
+    sem_init(&go, 0, 0);
+    assert_int_equal(pthread_create(&thread, NULL, sleep_with_a_heap, NULL), 0);
+    while (sem_wait(&ready) != 0)
+        continue;
+    assert_int_equal(unit_child_status(look_in_the_child), 0);
+    assert_int_equal(others->state, HEAP_ALIVE);
+    sem_post(&go);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+}
+
+/* ---- at random, by several threads: blocks go from hand to hand ---- */
+
+struct parcel {
+    void *block;
+    size_t size;
+    uint64_t seed;
+};
+static struct parcel *shelf[MANY]; /* atomic; each parcel lies in its own block */
+
+static void work(struct heap *h, uint64_t seed)
+{
+    uint64_t random = seed;
+
+    for (int i = 0; i < (TEST_TSAN ? 2000 : 20000); i++) {
+        size_t most = i % 50 == 0 ? 60000 : 500;
+        size_t size = sizeof(struct parcel) + 1 + random_below(&random, most);
+        struct parcel *p = heap_alloc(h, size);
+
+        require(p != NULL);
+        *p = (struct parcel){p, size, random};
+        pattern_fill(p + 1, size - sizeof *p, p->seed);
+        p = exchange_seq_cst(&shelf[random_below(&random, MANY)], p);
+        if (p == NULL)
+            continue;
+        require(p->block == p && heap_usable(p, "test") >= p->size);
+        require(pattern_holds(p + 1, p->size - sizeof *p, p + 1, p->size - sizeof *p, p->seed));
+        heap_free(h, p, "free");
+    }
+    foreign_flush(h);
+    foreign_drain(h);
+    heap_view_check(h);
+}
+
+static void *work_in_thread(void *argument)
+{
+    work(heap_of_thread(), (uint64_t)(uintptr_t)argument);
+    return NULL;
+}
+
+static void blocks_that_go_from_hand_to_hand_are_whole_and_none_is_lost(void **state)
+{
+    pthread_t thread[THREADS];
+
+    (void)state;
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&thread[i], NULL, work_in_thread, (void *)(i + 1)), 0);
+    work(mine, 99);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(thread[i], NULL), 0);
+    for (size_t i = 0; i < MANY; i++)
+        heap_free(mine, load_relaxed(&shelf[i]), "free");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, heap_view_start, heap_view_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_thread_keeps_its_heap),
+        TEST(the_table_of_a_heap_has_the_class_of_every_small_size),
+        TEST(a_block_is_popped_when_its_class_has_one_and_else_not),
+        TEST(what_is_not_in_a_slab_of_the_heap_is_not_pushed),
+        TEST(a_thread_that_exits_leaves_its_heap_dead_and_gives_back_what_is_empty),
+        TEST(the_next_thread_takes_a_dead_heap_over_with_its_slabs),
+        TEST(a_heap_whose_thread_vanished_is_found_by_a_later_one),
+        TEST(a_thread_after_its_exit_allocates_from_the_orphan_heap),
+        TEST(in_a_child_the_heaps_of_the_other_threads_are_frozen),
+        TEST(blocks_that_go_from_hand_to_hand_are_whole_and_none_is_lost),
+    };
+
+    return cmocka_run_group_tests_name("heap", tests, NULL, NULL);
+}

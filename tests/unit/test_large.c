@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+/* Spans split and join, are resized in place or by moving, and go back as they are told. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "large/large.h"
+#include "options/options.h"
+#include "os/os.h"
+#include "support/support.h"
+#include "support/unit.h"
+
+#define NEVER UINT64_MAX /* a time at which everything is old */
+
+static struct large_totals totals(void)
+{
+    struct large_totals now;
+
+    large_get_totals(&now);
+    return now;
+}
+
+static int start(void **state)
+{
+    if (unit_defaults(state) != 0)
+        return -1;
+    large_unmap_free();
+    return totals().mapped == 0 && totals().dirty == 0 ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    return totals().live == 0 && totals().spans_live == 0 && large_audit(STDERR_FILENO) == 0 ? 0 : -1;
+}
+
+static char *take(size_t size)
+{
+    bool zeroed;
+    char *p = large_alloc(size, BLOCK_ALIGN, &zeroed);
+
+    assert_non_null(p);
+    assert_int_equal(large_usable(registry_find(p), p, "test"), bits_round_up(size, os_page_size()));
+    return p;
+}
+
+static void give(void *p)
+{
+    large_free(registry_find(p), p);
+}
+
+static void *resize(void *p, size_t size)
+{
+    return large_resize(registry_find(p), p, size);
+}
+
+static void a_block_is_aligned_and_each_of_its_granules_leads_to_it(void **state)
+{
+    bool zeroed;
+
+    (void)state;
+    for (size_t align = 16; align <= 16 * MIB; align *= 4) {
+        for (size_t size = 65 * KIB; size <= 3 * MIB; size = size * 2 + 777) {
+            char *p = large_alloc(size, align, &zeroed);
+            struct slab *s = registry_find(p);
+
+            assert_non_null(p);
+            assert_int_equal((uintptr_t)p % (align < GRANULE ? GRANULE : align), 0);
+            assert_int_equal(s->tag, TAG_LARGE);
+            assert_int_equal(s->base, p);
+            assert_null(s->owner);
+            for (size_t at = 0; at < size; at += GRANULE)
+                assert_ptr_equal(registry_find(p + at), s);
+            p[0] = p[size - 1] = 1;
+            assert_int_equal(totals().spans_live, 1);
+            assert_int_equal(totals().live, bits_round_up(size, os_page_size()));
+            assert_int_equal(large_audit(STDERR_FILENO), 0);
+            give(p);
+        }
+    }
+}
+
+static void a_span_is_cut_from_the_smallest_free_one_that_fits(void **state)
+{
+    char *first = take(MIB), *wall = take(GRANULE + 1), *second = take(512 * KIB), *wall2 = take(GRANULE + 1);
+    char *p;
+
+    (void)state;
+    give(first);
+    give(second);
+    p = take(400 * KIB);
+    assert_ptr_equal(p, second);
+    give(p);
+    p = take(600 * KIB);
+    assert_ptr_equal(p, first);
+    assert_int_equal(totals().mapped, 4 * MIB);
+    give(p);
+    give(wall);
+    give(wall2);
+}
+
+static void a_free_span_joins_both_neighbours(void **state)
+{
+    static const unsigned order[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+
+    (void)state;
+    for (unsigned i = 0; i < 6; i++) {
+        char *p[3] = {take(MIB), take(MIB), take(MIB)}, *wall = take(MIB), *whole;
+
+        assert_ptr_equal(p[1], p[0] + MIB);
+        assert_ptr_equal(p[2], p[1] + MIB);
+        for (unsigned n = 0; n < 3; n++)
+            give(p[order[i][n]]);
+        assert_int_equal(totals().dirty, 3 * MIB);
+        assert_int_equal(large_audit(STDERR_FILENO), 0);
+        whole = take(3 * MIB);
+        assert_ptr_equal(whole, p[0]);
+        assert_int_equal(totals().mapped, 4 * MIB);
+        give(whole);
+        give(wall);
+    }
+}
+
+static void what_is_said_to_be_zeroed_is_zero(void **state)
+{
+    enum { MANY = 24 };
+    char *block[MANY] = {NULL};
+    size_t size[MANY];
+    uint64_t random = 2;
+
+    (void)state;
+    hakmem_options.large_cache = 2 * MIB;
+    hakmem_options.large_cache_percent = 0;
+    for (int step = 0; step < (TEST_TSAN ? 200 : 1000); step++) {
+        size_t at = random_below(&random, MANY);
+        bool zeroed;
+
+        if (block[at] != NULL) {
+            give(block[at]);
+            block[at] = NULL;
+            continue;
+        }
+        size[at] = SIZE_POOL_MAX + 1 + random_below(&random, 400 * KIB);
+        block[at] = large_alloc(size[at], BLOCK_ALIGN, &zeroed);
+        assert_non_null(block[at]);
+        if (zeroed)
+            assert_true(all_zero(block[at], size[at]));
+        memset(block[at], 0xff, bits_round_up(size[at], os_page_size()));
+    }
+    for (size_t at = 0; at < MANY; at++) {
+        if (block[at] != NULL)
+            give(block[at]);
+    }
+}
+
+static void fresh_memory_is_zeroed_and_memory_that_was_used_is_not_said_to_be(void **state)
+{
+    bool zeroed;
+    char *p = large_alloc(MIB, BLOCK_ALIGN, &zeroed);
+
+    (void)state;
+    assert_true(zeroed);
+    give(p);
+    assert_ptr_equal(large_alloc(MIB, BLOCK_ALIGN, &zeroed), p);
+    assert_false(zeroed);
+    give(p);
+    large_trim(0);
+    assert_ptr_equal(large_alloc(MIB, BLOCK_ALIGN, &zeroed), p);
+    assert_true(zeroed);
+    give(p);
+}
+
+static void a_fresh_mapping_that_joins_used_memory_is_not_said_to_be_zeroed(void **state)
+{
+    bool zeroed;
+
+    (void)state;
+    for (size_t size = 4 * MIB; size <= 20 * MIB; size += 3 * MIB) {
+        char *p = take(size), *q[2];
+
+        memset(p, 0xff, size);
+        give(p);
+        for (unsigned i = 0; i < 2; i++) { /* more than that: mapped beside it, mostly; and the rest */
+            size_t n = i == 0 ? size + MIB : size;
+
+            q[i] = large_alloc(n, BLOCK_ALIGN, &zeroed);
+            assert_non_null(q[i]);
+            if (zeroed)
+                assert_true(all_zero(q[i], n));
+        }
+        give(q[0]);
+        give(q[1]);
+        large_unmap_free();
+    }
+}
+
+/* ---- resizing ---- */
+
+static void a_block_grows_into_the_free_span_behind_it_and_shrinks_in_place(void **state)
+{
+    char *p = take(MIB), *next, *rest;
+    size_t live = totals().live;
+
+    (void)state;
+    pattern_fill(p, MIB, 1);
+    assert_ptr_equal(resize(p, 2 * MIB + 1), p);
+    assert_int_equal(large_usable(registry_find(p), p, "test"), 2 * MIB + os_page_size());
+    assert_int_equal(registry_find(p + 2 * MIB)->base, p);
+    assert_true(pattern_holds(p, MIB, p, MIB, 1));
+    assert_int_equal(large_audit(STDERR_FILENO), 0);
+    next = take(256 * KIB);
+    assert_null(resize(p, 3 * MIB)); /* another block is in the way */
+    assert_ptr_equal(resize(p, 512 * KIB), p);
+    assert_int_equal(totals().live, 512 * KIB + 256 * KIB);
+    rest = take(MIB + 512 * KIB);
+    assert_ptr_equal(rest, p + 512 * KIB);
+    assert_true(pattern_holds(p, 512 * KIB, p, MIB, 1));
+    assert_ptr_equal(resize(p, 500 * KIB), p); /* within the last granule */
+    assert_null(resize(p, SIZE_POOL_MAX));
+    assert_true(live == MIB);
+    give(p);
+    give(next);
+    give(rest);
+}
+
+static void a_block_may_take_the_whole_of_the_span_behind_it(void **state)
+{
+    char *p = take(MIB);
+
+    (void)state;
+    assert_ptr_equal(resize(p, 4 * MIB), p);
+    assert_null(resize(p, 4 * MIB + 1));
+    assert_int_equal(totals().mapped, 4 * MIB);
+    for (size_t at = 0; at < 4 * MIB; at += GRANULE)
+        assert_int_equal(registry_find(p + at)->base, p);
+    give(p);
+}
+
+static void the_smallest_and_the_largest_sizes_that_cannot_be_are_refused(void **state)
+{
+    bool zeroed;
+    char *p = take(MIB);
+
+    (void)state;
+    assert_null(large_alloc(PTRDIFF_MAX, BLOCK_ALIGN, &zeroed));
+    assert_null(large_alloc((size_t)PTRDIFF_MAX + 1, BLOCK_ALIGN, &zeroed));
+    assert_null(large_alloc(SIZE_MAX, BLOCK_ALIGN, &zeroed));
+    assert_null(large_alloc(MIB, (size_t)PTRDIFF_MAX + 1, &zeroed));
+    assert_null(large_alloc(PTRDIFF_MAX / 2, (size_t)1 << 62, &zeroed));
+    assert_null(resize(p, PTRDIFF_MAX));
+    assert_null(resize(p, SIZE_MAX));
+    assert_null(resize(p, hakmem_options.huge_threshold));
+    give(p);
+}
+
+/* ---- what goes back ---- */
+
+static void free_spans_stay_resident_up_to_the_budget(void **state)
+{
+    char *block[16];
+
+    (void)state;
+    hakmem_options.large_cache = 3 * MIB;
+    hakmem_options.large_cache_percent = 100;
+    for (unsigned i = 0; i < 16; i++)
+        block[i] = take(MIB);
+    for (unsigned i = 0; i < 16; i++) {
+        size_t live = totals().live - MIB;
+
+        give(block[i]);
+        assert_true(totals().dirty <= (live > 3 * MIB ? live : 3 * MIB));
+        if (i < 7) /* joined, they are given back together */
+            assert_int_equal(totals().dirty, (i + 1) * MIB);
+    }
+    assert_int_equal(totals().mapped % MIB, 0);
+}
+
+static void what_a_block_leaves_when_it_shrinks_counts_in_the_budget(void **state)
+{
+    char *p[2] = {take(8 * MIB), take(8 * MIB)};
+
+    (void)state;
+    hakmem_options.large_cache = MIB;
+    hakmem_options.large_cache_percent = 0;
+    assert_ptr_equal(resize(p[0], 7 * MIB), p[0]);
+    assert_int_equal(totals().dirty, MIB);
+    assert_ptr_equal(resize(p[1], MIB), p[1]);
+    assert_true(totals().dirty <= MIB);
+    give(p[0]);
+    give(p[1]);
+}
+
+static void a_trim_leaves_at_most_what_it_is_told(void **state)
+{
+    char *block[12];
+
+    (void)state;
+    for (unsigned i = 0; i < 12; i++)
+        block[i] = take(MIB);
+    for (unsigned i = 0; i < 12; i += 2)
+        give(block[i]);
+    for (size_t keep = 6 * MIB; keep > 0; keep -= MIB / 2) {
+        size_t before = totals().dirty, bytes = large_trim(keep);
+
+        assert_true(totals().dirty <= keep);
+        assert_int_equal(bytes, before - totals().dirty);
+    }
+    assert_int_equal(large_trim(0), totals().dirty);
+    assert_int_equal(totals().dirty, 0);
+    for (unsigned i = 1; i < 12; i += 2)
+        give(block[i]);
+}
+
+static void what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_delay(void **state)
+{
+    char *first = take(MIB), *wall = take(GRANULE + 1), *second = take(MIB), *wall2 = take(GRANULE + 1);
+    uint64_t before = os_now_ms();
+
+    (void)state;
+    hakmem_options.purge_delay = 3600000;
+    memset(first, 1, MIB);
+    memset(second, 2, MIB);
+    give(first);
+    give(second);
+    large_age(0);
+    large_age(before);
+    large_age(before + 3599999);
+    assert_int_equal(totals().dirty, 2 * MIB);
+    assert_int_equal(large_trim(MIB), MIB);
+    assert_true(all_zero(first, MIB));
+    assert_true(second[0] == 2 && second[MIB - 1] == 2);
+    large_age(os_now_ms() + 3600000 + 1);
+    assert_int_equal(totals().dirty, 0);
+    large_age(NEVER);
+    give(wall);
+    give(wall2);
+}
+
+static void when_memory_is_short_all_free_spans_are_unmapped(void **state)
+{
+    char *block[10];
+
+    (void)state;
+    for (unsigned i = 0; i < 10; i++)
+        block[i] = take(MIB);
+    for (unsigned i = 0; i < 10; i += 2)
+        give(block[i]);
+    assert_true(large_unmap_free() >= 5 * MIB);
+    assert_int_equal(totals().mapped, totals().live);
+    assert_int_equal(totals().dirty, 0);
+    for (unsigned i = 0; i < 10; i += 2)
+        assert_int_equal(registry_find(block[i])->tag, TAG_NONE);
+    for (unsigned i = 1; i < 10; i += 2)
+        give(block[i]);
+    large_unmap_free();
+    assert_int_equal(totals().mapped, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_block_is_aligned_and_each_of_its_granules_leads_to_it),
+        TEST(a_span_is_cut_from_the_smallest_free_one_that_fits),
+        TEST(a_free_span_joins_both_neighbours),
+        TEST(what_is_said_to_be_zeroed_is_zero),
+        TEST(fresh_memory_is_zeroed_and_memory_that_was_used_is_not_said_to_be),
+        TEST(a_fresh_mapping_that_joins_used_memory_is_not_said_to_be_zeroed),
+        TEST(a_block_grows_into_the_free_span_behind_it_and_shrinks_in_place),
+        TEST(a_block_may_take_the_whole_of_the_span_behind_it),
+        TEST(the_smallest_and_the_largest_sizes_that_cannot_be_are_refused),
+        TEST(free_spans_stay_resident_up_to_the_budget),
+        TEST(what_a_block_leaves_when_it_shrinks_counts_in_the_budget),
+        TEST(a_trim_leaves_at_most_what_it_is_told),
+        TEST(what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_delay),
+        TEST(when_memory_is_short_all_free_spans_are_unmapped),
+    };
+
+    return cmocka_run_group_tests_name("large", tests, unit_defaults, NULL);
+}
