@@ -68,13 +68,23 @@ static void assert_batch_is(const struct remote_batch *batch, size_t first, uint
 
 /* ---- gathering ---- */
 
+/* Put b, a block of slab n, into its entry, which is cleared first when another slab has it. */
+static void gather(size_t n, struct block *b)
+{
+    struct remote_batch *batch = &cache.batch[remote_cache_slot(&slab[n])];
+
+    if (batch->slab != NULL && batch->slab != &slab[n])
+        remote_cache_clear(&cache, batch);
+    remote_cache_add(&cache, batch, &slab[n], b, slab_block_size(&slab[n]));
+}
+
 static void blocks_of_a_slab_join_its_batch_newest_first(void **state)
 {
     const struct remote_batch *batch = &cache.batch[remote_cache_slot(&slab[3])];
 
     (void)state;
     for (size_t i = 0; i < 5; i++)
-        assert_true(remote_cache_add(&cache, &slab[3], block(i)));
+        gather(3, block(i));
     assert_ptr_equal(batch->slab, &slab[3]);
     assert_int_equal(batch->count, 5);
     assert_ptr_equal(batch->first, block(4));
@@ -84,21 +94,25 @@ static void blocks_of_a_slab_join_its_batch_newest_first(void **state)
     assert_int_equal(cache.bytes, 5 * slab_block_size(&slab[3]));
 }
 
-static void a_slab_whose_entry_is_taken_changes_nothing(void **state)
+static void a_cleared_entry_serves_another_slab_and_its_bytes_are_gone(void **state)
 {
-    struct remote_cache before;
+    struct remote_batch *batch = &cache.batch[remote_cache_slot(&slab[0])];
     size_t other = 1;
 
     (void)state;
     while (other < SLABS && remote_cache_slot(&slab[other]) != remote_cache_slot(&slab[0]))
         other++;
     assert_true(other < SLABS);
-    assert_true(remote_cache_add(&cache, &slab[0], block(0)));
-    before = cache;
-    assert_false(remote_cache_add(&cache, &slab[other], block(1)));
-    assert_memory_equal(&before, &cache, sizeof cache);
-    cache.batch[remote_cache_slot(&slab[0])].slab = NULL; /* posted */
-    assert_true(remote_cache_add(&cache, &slab[other], block(1)));
+    gather(0, block(0));
+    gather(0, block(2));
+    remote_cache_clear(&cache, batch);
+    assert_null(batch->slab);
+    assert_null(batch->first);
+    assert_int_equal(cache.bytes, 0);
+    gather(other, block(1));
+    assert_ptr_equal(batch->slab, &slab[other]);
+    assert_int_equal(batch->count, 1);
+    assert_int_equal(cache.bytes, slab_block_size(&slab[other]));
 }
 
 static void the_slabs_of_a_superslab_have_an_entry_each(void **state)
@@ -120,7 +134,7 @@ static void the_bytes_of_the_cache_are_the_sum_of_its_batches(void **state)
 
     (void)state;
     for (size_t i = 0; i < 20000; i++)
-        (void)remote_cache_add(&cache, &slab[random_below(&random, SLABS)], block(i));
+        gather(random_below(&random, SLABS), block(i));
     for (unsigned i = 0; i < REMOTE_CACHE_ENTRIES; i++) {
         const struct remote_batch *batch = &cache.batch[i];
         const struct block *at = batch->first;
@@ -256,7 +270,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(blocks_of_a_slab_join_its_batch_newest_first, start),
-        cmocka_unit_test_setup(a_slab_whose_entry_is_taken_changes_nothing, start),
+        cmocka_unit_test_setup(a_cleared_entry_serves_another_slab_and_its_bytes_are_gone, start),
         cmocka_unit_test_setup(the_slabs_of_a_superslab_have_an_entry_each, start),
         cmocka_unit_test_setup(the_bytes_of_the_cache_are_the_sum_of_its_batches, start),
         cmocka_unit_test_setup(joined_batches_have_the_blocks_of_both, start),
