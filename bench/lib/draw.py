@@ -14,7 +14,7 @@ COLOURS = {"hakmem": "#c1272d", "glibc": "#4d4d4d", "mimalloc": "#1f77b4", "mima
 OTHER_COLOURS = ("#e377c2", "#bcbd22", "#7f7f7f", "#aec7e8")
 TITLES = {"producer_consumer": "producer_consumer (a pair of threads each)"}
 CUT = 3.0   # bars end here; the figure stands beside them
-CUT_MEMORY = 3.0
+KINDS = {"synthetic": "synthetic loads", "real": "real programs", "replay": "replays"}
 
 
 def pyplot():
@@ -66,41 +66,61 @@ def relative(results, lines, name, key):
     return stats.geometric_mean(*zip(*pairs)) if pairs else None
 
 
-def draw_bars(plt, results, groups, directory, name, key, title, cut):
+def shown(results, groups, floor):
+    """The allocators that ran a line of these."""
+    return [n for n in results.allocators() if (floor or n != "floor")
+            and any(results.values(line.name, n) for _, lines in groups for line in lines)]
+
+
+def fill_panel(axes, results, groups, names, key, cut):
     """For each group of lines a bar of each allocator, hakmem being 1."""
-    names = [n for n in results.allocators() if key == "value" or n != "floor"]
     colour = colours(names)
     height = 0.8 / len(names)
-    figure, axes = plt.subplots(figsize=(8.5, 1.4 + len(groups) * (0.13 * len(names) + 0.12)))
-    for g, (label, lines) in enumerate(groups):
+    for g, (_, lines) in enumerate(groups):
         for i, allocator in enumerate(names):
             value = relative(results, lines, allocator, key)
-            if value is None:
+            if value is None or (allocator == "floor" and key != "value"):
                 continue
             y = g + (i - (len(names) - 1) / 2) * height
-            axes.barh(y, min(value, cut), height * 0.92, color=colour[allocator],
-                      label=allocator if g == 0 else None)
+            axes.barh(y, min(value, cut), height * 0.92, color=colour[allocator])
             text = f"{value:.2f}" if value <= cut else f"{value:.1f} →"
             axes.text(min(value, cut) + 0.02, y, text, va="center", fontsize=5.5, color="#333333")
-    handles = [plt.Rectangle((0, 0), 1, 1, color=colour[n]) for n in names]
-    axes.legend(handles, names, ncol=min(len(names), 5), loc="lower center", bbox_to_anchor=(0.5, 1.0),
-                frameon=False, fontsize=8)
     axes.axvline(1, color=colour.get(OURS, "black"), linewidth=0.8, linestyle=":")
     axes.set_yticks(range(len(groups)), [label for label, _ in groups])
     axes.set_ylim(len(groups) - 0.5, -0.5)
     axes.set_xlim(0, cut + 0.25)
-    axes.set_xlabel(title)
-    figure.tight_layout(rect=(0, 0.045 if len(groups) > 8 else 0.09, 1, 1))
+
+
+def draw_bars(plt, results, groups, directory, name, floor=False):
+    """A drawing of time and of memory for these groups of lines."""
+    if not groups:
+        return
+    names = shown(results, groups, floor)
+    height = 1.5 + len(groups) * (0.12 * len(names) + 0.1)
+    figure, axes = plt.subplots(1, 2, figsize=(11.4, height))
+    for panel, key, title in zip(axes, ("value", "peak_kib"), ("time", "peak resident memory")):
+        fill_panel(panel, results, groups, names, key, CUT)
+        panel.set_xlabel(f"{title}, hakmem = 1 (less is better)")
+    axes[1].set_yticklabels([])
+    handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in colours(names).values()]
+    figure.legend(handles, names, ncol=min(len(names), 5), loc="upper center", frameon=False, fontsize=8)
+    figure.tight_layout(rect=(0, 0.45 / height, 1, 1 - 0.45 / height))
     save(plt, figure, directory, name, results)
 
 
 def groups_of(results, lines):
-    """Families of synthetic lines, and each real program and replay by itself."""
-    families = defaultdict(list)
+    """(families of synthetic lines, real programs and replays one by one, all and each kind together)"""
+    families, programs, kinds = defaultdict(list), [], defaultdict(list)
     for line in lines:
-        if results.runs[line.name][OURS] and not line.family.startswith("scaling"):
-            families[line.name if line.kind != "synthetic" else line.family].append(line)
-    return list(families.items())
+        if not results.runs[line.name][OURS] or line.family.startswith("scaling"):
+            continue
+        kinds["all lines"].append(line)
+        kinds[KINDS[line.kind]].append(line)
+        if line.kind == "synthetic":
+            families[line.family].append(line)
+        else:
+            programs.append((line.name, [line]))
+    return list(families.items()), programs, list(kinds.items())
 
 
 def draw_scaling(plt, results, lines, directory):
@@ -152,12 +172,8 @@ def draw_curve(panel, results, members, name, colour):
 def draw_all(results, lines, directory):
     plt = pyplot()
     os.makedirs(directory, exist_ok=True)
-    groups = groups_of(results, lines)
-    if groups:
-        counted = [line for line in lines if line.weight > 0]
-        groups.insert(0, ("all lines, weighted", counted))
-        draw_bars(plt, results, groups, directory, "times", "value",
-                  "time, hakmem = 1 (less is better)", CUT)
-        draw_bars(plt, results, groups, directory, "memory", "peak_kib",
-                  "peak resident memory, hakmem = 1 (less is better)", CUT_MEMORY)
+    families, programs, kinds = groups_of(results, lines)
+    draw_bars(plt, results, kinds, directory, "overview")
+    draw_bars(plt, results, families, directory, "synthetic", floor=True)
+    draw_bars(plt, results, programs, directory, "programs")
     draw_scaling(plt, results, lines, directory)
