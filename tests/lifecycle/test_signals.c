@@ -257,6 +257,7 @@ static void handler_jumps_out(void)
             in_own_code = 0;
         }
     }
+    (void)work;
     drop_all();
 }
 
