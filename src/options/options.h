@@ -65,6 +65,15 @@ struct options {
 
 extern struct options hakmem_options;
 
+/* Bytes of free memory that a layer with `mapped` bytes keeps for reuse. */
+static inline size_t options_keep(size_t mapped)
+{
+    size_t share = mapped / 100 * hakmem_options.superslab_cache_percent;
+    if (!hakmem_options.superslab_reuse)
+        return 0;
+    return share > hakmem_options.superslab_cache ? share : hakmem_options.superslab_cache;
+}
+
 /*
  * Set every option to its default, then read HAKMEM_<NAME> from `envp` (which
  * may be NULL) unless the process is `secure` (AT_SECURE: it has more rights

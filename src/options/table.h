@@ -46,7 +46,11 @@ OPTION(prewarm, PREWARM, 0, 0, 0, "", START,
 /* What is kept instead of being given back */
 OPTION(superslab_cache, BYTES, OPTION_M(64), 0, OPTION_T(1), "bytes", RUN,
        "Empty SuperSlabs (2 MiB each) are kept for reuse up to this many bytes, the least "
-       "recently used is unmapped first. Larger means fewer system calls, smaller less memory.")
+       "recently used is unmapped first; and as much free memory of blocks of 8 to 64 KiB. Larger means fewer system calls, smaller less memory.")
+OPTION(superslab_cache_percent, COUNT, 50, 0, 100, "percent", RUN,
+       "Or up to this share of the memory that is mapped for blocks up to 8 KiB (and likewise for "
+       "blocks up to 64 KiB), where that is more than superslab_cache: a program that frees "
+       "much and soon needs it again keeps its pages for purge_delay.")
 OPTION(superslab_reuse, SWITCH, 1, 0, 1, "", RUN,
        "Take an empty SuperSlab from the cache before mapping a new one. Off to isolate a fault.")
 OPTION(thread_hold, BYTES, OPTION_M(4), 0, OPTION_T(1), "bytes", RUN,

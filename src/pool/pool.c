@@ -429,7 +429,6 @@ unsigned pool_class_of(const struct slab *s, const void *p, const char *function
 void pool_give(struct block *list, const char *function)
 {
     uint64_t now = os_now_ms();
-    size_t cap = hakmem_options.superslab_reuse ? hakmem_options.superslab_cache : 0;
     lock_take(&pool_lock);
     while (list != NULL) {
         struct block *b = list;
@@ -450,6 +449,7 @@ void pool_give(struct block *list, const char *function)
         list_remove(&chunk->link); /* to the young end */
         pool_list_idle_locked(chunk);
     }
+    size_t cap = options_keep(totals.mapped);
     if (totals.dirty > cap + cap / 2)
         pool_release_locked(cap, UINT64_MAX);
     lock_release(&pool_lock);

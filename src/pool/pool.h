@@ -25,8 +25,8 @@
  *
  *   blocks + free runs == units of the chunk
  *
- * Free memory stays resident up to 1.5 times superslab_cache, then down to
- * superslab_cache; what was not freed into for purge_delay goes back as well,
+ * Free memory stays resident up to 1.5 times what options_keep says, then down
+ * to that; what was not freed into for purge_delay goes back as well,
  * and a chunk without a block is unmapped.
  *
  * Why one shared heap and not a chunk list for each thread: doc/DECISIONS.md.

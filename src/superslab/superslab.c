@@ -296,7 +296,7 @@ static size_t superslab_purge_partial_locked(size_t keep)
 /* Keep the cache of empty SuperSlabs within its cap. */
 static void superslab_cap_locked(void)
 {
-    size_t cap = hakmem_options.superslab_reuse ? hakmem_options.superslab_cache : 0;
+    size_t cap = options_keep(totals.superslabs * SUPERSLAB_SIZE);
     while (totals.empty * SUPERSLAB_SIZE > cap && !list_is_empty(&empty_lru)) {
         size_t before = totals.empty;
         superslab_unmap_locked(container_of(list_front(&empty_lru), struct superslab, link));

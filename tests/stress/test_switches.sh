@@ -28,7 +28,7 @@ for switch in merged_cache batch_refill remote_drain superslab_reuse hot_first p
     try "$name=off"
     everything_off+=" $name=off"
 done
-for setting in remote_batch=0 thread_hold=0 process_hold=0 superslab_cache=0 large_cache=0 \
+for setting in remote_batch=0 thread_hold=0 process_hold=0 superslab_cache=0 superslab_cache_percent=0 large_cache=0 \
     large_cache_percent=0 huge_threshold=1M purge_delay=0 pool_arena_growth=1 \
     prewarm=64:1000,4k:100,superslabs:4,pool:4M; do
     name=${setting%%=*}

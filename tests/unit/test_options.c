@@ -70,7 +70,8 @@ static void every_option_has_its_documented_default(void **state)
     } defaults[] = {
         {"pool_arena_init", "1M"},      {"pool_arena_max", "8M"},
         {"pool_arena_growth", "4"},     {"prewarm", ""},
-        {"superslab_cache", "64M"},     {"superslab_reuse", "on"},
+        {"superslab_cache", "64M"},     {"superslab_cache_percent", "50"},
+        {"superslab_reuse", "on"},
         {"thread_hold", "4M"},          {"process_hold", "64M"},
         {"batch_refill", "on"},         {"remote_batch", "128k"},
         {"remote_drain", "on"},         {"merged_cache", "on"},

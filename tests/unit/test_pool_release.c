@@ -21,6 +21,7 @@ static void free_memory_goes_back_to_the_cap_when_it_is_half_above_it(void **sta
 
     (void)state;
     hakmem_options.superslab_cache = 4 * MIB;
+    hakmem_options.superslab_cache_percent = 0;
     for (int i = 0; i < MANY; i++)
         block[i] = take(64 * KIB);
     for (int i = 0; i < MANY; i++) {
@@ -166,6 +167,7 @@ static void any_sequence_of_takes_and_gives_keeps_content_and_counts(void **stat
 
     (void)state;
     hakmem_options.superslab_cache = 2 * MIB;
+    hakmem_options.superslab_cache_percent = 0;
     for (int step = 0; step < STEPS; step++) {
         /* few live blocks, many, few */
         size_t most = step / (STEPS / 4) % 2 == 0 ? 60 : MANY;

@@ -162,6 +162,7 @@ static void empty_superslabs_stay_up_to_the_cap_and_those_empty_longest_go(void 
 
     (void)state;
     hakmem_options.superslab_cache = 2 * SUPERSLAB_SIZE;
+    hakmem_options.superslab_cache_percent = 0;
     take(0, MANY);
     for (unsigned i = 0; i < 5; i++)
         base[i] = superslab_base(taken[i * SUPERSLAB_SLABS]);
@@ -191,6 +192,7 @@ static void free_slabs_between_used_ones_stay_up_to_half_more_than_the_cap(void 
 {
     (void)state;
     hakmem_options.superslab_cache = SUPERSLAB_SIZE;
+    hakmem_options.superslab_cache_percent = 0;
     take(0, MANY);
     for (size_t i = 0; i < MANY; i++) {
         if (i % SUPERSLAB_SLABS >= 2)
@@ -297,6 +299,7 @@ static void any_sequence_of_takes_and_gives_keeps_masks_and_counts(void **state)
 
     (void)state;
     hakmem_options.superslab_cache = SUPERSLAB_SIZE;
+    hakmem_options.superslab_cache_percent = 0;
     for (int step = 0; step < 4000; step++) {
         size_t which = random_below(&random, MANY);
 
