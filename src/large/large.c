@@ -20,7 +20,9 @@ struct span {
     struct slab head;      /* owner NULL, tag LARGE, HUGE or SPAN_FREE; link: bin, or free structures */
     size_t size;           /* bytes, a multiple of a granule (huge: of a page) */
     size_t usable;         /* live: bytes promised to the program */
-    size_t dirty;          /* free: bytes that are resident, at most */
+    size_t touched;        /* live: bytes from its start that may be resident */
+    uintptr_t dirty_from;  /* free: what lies outside of [dirty_from, dirty_to) is not resident */
+    uintptr_t dirty_to;
     bool zero;             /* free: all of it reads as zero */
     uint64_t freed_ms;     /* free and dirty: since when */
     struct list dirty_link;/* free and dirty: in order of freeing */
@@ -52,6 +54,40 @@ static unsigned bin_of(size_t size)
 static struct span *span_of(struct slab *s)
 {
     return container_of(s, struct span, head);
+}
+
+/* Bytes of a free span that are resident, at most. */
+static size_t span_dirty(const struct span *span)
+{
+    return span->dirty_to - span->dirty_from;
+}
+
+static void span_set_dirty(struct span *span, uintptr_t from, uintptr_t to)
+{
+    span->dirty_from = from < to ? from : 0;
+    span->dirty_to = from < to ? to : 0;
+}
+
+/* What of [from, to) lies within the span is dirty. */
+static void span_clip_dirty(struct span *span, uintptr_t from, uintptr_t to)
+{
+    uintptr_t start = span->head.base, end = start + span->size;
+    span_set_dirty(span, from > start ? from : start, to < end ? to : end);
+}
+
+/* The span takes over what is dirty of another one, and what lies between. */
+static void span_join_dirty(struct span *span, const struct span *other)
+{
+    if (span_dirty(other) == 0)
+        return;
+    if (span_dirty(span) == 0) {
+        span_set_dirty(span, other->dirty_from, other->dirty_to);
+        return;
+    }
+    if (other->dirty_from < span->dirty_from)
+        span->dirty_from = other->dirty_from;
+    if (other->dirty_to > span->dirty_to)
+        span->dirty_to = other->dirty_to;
 }
 
 static struct span *span_structure_locked(void)
@@ -99,13 +135,19 @@ static void bin_insert_locked(struct span *span)
 {
     unsigned b = bin_of(span->size);
     /* Resident spans are found first, and those freed last first of all. */
-    if (span->dirty > 0)
+    if (span_dirty(span) > 0)
         list_push_front(&bins[b], &span->head.link);
     else
         list_push_back(&bins[b], &span->head.link);
     bin_mask[b / 64] |= (uint64_t)1 << b % 64;
-    totals.dirty += span->dirty;
-    if (span->dirty > 0)
+    totals.dirty += span_dirty(span);
+    if (span_dirty(span) == 0)
+        return;
+    /* What is left of an older span goes to the old end. */
+    if (!list_is_empty(&dirty_list) &&
+        container_of(dirty_list.prev, struct span, dirty_link)->freed_ms > span->freed_ms)
+        list_push_front(&dirty_list, &span->dirty_link);
+    else
         list_push_back(&dirty_list, &span->dirty_link);
 }
 
@@ -115,8 +157,8 @@ static void bin_remove_locked(struct span *span)
     list_remove(&span->head.link);
     if (list_is_empty(&bins[b]))
         bin_mask[b / 64] &= ~((uint64_t)1 << b % 64);
-    totals.dirty -= span->dirty;
-    if (span->dirty > 0)
+    totals.dirty -= span_dirty(span);
+    if (span_dirty(span) > 0)
         list_remove(&span->dirty_link);
 }
 
@@ -175,7 +217,7 @@ static void span_release_locked(struct span *span)
         bin_remove_locked(before);
         span->head.base = before->head.base;
         span->size += before->size;
-        span->dirty += before->dirty;
+        span_join_dirty(span, before);
         span->zero = span->zero && before->zero;
         span_dispose_locked(before);
     }
@@ -183,30 +225,28 @@ static void span_release_locked(struct span *span)
     if (after != NULL && after->head.base == span->head.base + span->size) {
         bin_remove_locked(after);
         span->size += after->size;
-        span->dirty += after->dirty;
+        span_join_dirty(span, after);
         span->zero = span->zero && after->zero;
         span_dispose_locked(after);
     }
-    if (span->dirty > span->size)
-        span->dirty = span->size;
     span_mark_ends(span);
     bin_insert_locked(span);
 }
 
 /*
  * Cut `span`, which is in no bin, to `size` bytes; the rest becomes a free
- * span with `dirty` resident bytes. The end of what stays is marked before the
+ * span, resident as far as `span` was. The end of what stays is marked before the
  * rest looks for neighbours. False, and nothing changed, without metadata.
  */
-static bool span_split_locked(struct span *span, size_t size, size_t dirty, bool zero)
+static bool span_split_locked(struct span *span, size_t size)
 {
     struct span *rest = span_structure_locked();
     if (rest == NULL)
         return false;
     rest->head.base = span->head.base + size;
     rest->size = span->size - size;
-    rest->dirty = dirty < rest->size ? dirty : rest->size;
-    rest->zero = zero;
+    span_clip_dirty(rest, span->dirty_from, span->dirty_to);
+    rest->zero = span->zero;
     rest->freed_ms = span->freed_ms;
     span->size = size;
     span_mark_ends(span);
@@ -217,8 +257,8 @@ static bool span_split_locked(struct span *span, size_t size, size_t dirty, bool
 static void span_purge_locked(struct span *span)
 {
     bin_remove_locked(span);
-    if (os_purge((void *)span->head.base, span->size)) {
-        span->dirty = 0;
+    if (os_purge((void *)span->dirty_from, span_dirty(span))) {
+        span_set_dirty(span, 0, 0);
         span->zero = true;
     }
     bin_insert_locked(span);
@@ -274,7 +314,7 @@ static bool large_grow_locked(size_t size)
         grow_next *= 2;
     span->head.base = (uintptr_t)base;
     span->size = chunk;
-    span->dirty = 0;
+    span_set_dirty(span, 0, 0);
     span->zero = true;
     totals.mapped += chunk;
     span_release_locked(span);
@@ -288,12 +328,6 @@ static void large_start_locked(void)
     for (unsigned i = 0; i < BIN_COUNT; i++)
         list_init(&bins[i]);
     started = true;
-}
-
-/* The part of a span that is cut off keeps at most its share of what is resident. */
-static size_t span_dirty_rest(const struct span *span, size_t size)
-{
-    return span->dirty > size ? span->dirty - size : 0;
 }
 
 static struct span *span_alloc_locked(size_t size, size_t align)
@@ -315,24 +349,28 @@ static struct span *span_alloc_locked(size_t size, size_t align)
         }
         span->head.base = first->head.base + lead;
         span->size = first->size - lead;
-        span->dirty = first->dirty;
+        span_clip_dirty(span, first->dirty_from, first->dirty_to);
         span->zero = first->zero;
         span->freed_ms = first->freed_ms;
         store_relaxed(&span->head.tag, TAG_LARGE);
         span_mark_ends(span);
         first->size = lead;
-        first->dirty = first->dirty < lead ? first->dirty : lead;
+        span_clip_dirty(first, first->dirty_from, first->dirty_to);
         span_release_locked(first);
     }
     store_relaxed(&span->head.tag, TAG_LARGE);
     if (span->size > size)
-        (void)span_split_locked(span, size, span_dirty_rest(span, size), span->zero);
+        (void)span_split_locked(span, size);
     return span;
 }
 
 static void span_make_live(struct span *span, size_t usable, enum slab_tag tag)
 {
     span->usable = usable;
+    span->touched = usable;
+    span_clip_dirty(span, span->dirty_from, span->dirty_to);
+    if (span->dirty_to > span->head.base + usable)
+        span->touched = span->dirty_to - span->head.base;
     store_relaxed(&span->head.owner, NULL);
     store_relaxed(&span->head.tag, (uint8_t)tag);
     span_mark(span, 0, span->size);
@@ -350,7 +388,7 @@ static void *huge_alloc(size_t size, size_t align)
     if (span != NULL) {
         span->head.base = (uintptr_t)base;
         span->size = size;
-        span->dirty = 0;
+        span_set_dirty(span, 0, 0);
         span_make_live(span, size, TAG_HUGE);
         totals.mapped += size;
         totals.live += size;
@@ -426,7 +464,7 @@ void large_free(struct slab *s, void *p)
     if (span->head.tag == TAG_HUGE) {
         huge_free_locked(span);
     } else {
-        span->dirty = span->usable;
+        span_set_dirty(span, span->head.base, span->head.base + span->touched);
         span->zero = false;
         span->freed_ms = os_now_ms();
         span_release_locked(span);
@@ -455,7 +493,7 @@ static bool span_extend_locked(struct span *span, size_t size)
     if (after->size > missing) {
         after->head.base += missing;
         after->size -= missing;
-        after->dirty = span_dirty_rest(after, missing);
+        span_clip_dirty(after, after->dirty_from, after->dirty_to);
         span->size = size;
         span_mark(span, old, size);
         span_mark_ends(span);
@@ -477,11 +515,16 @@ static bool span_resize_locked(struct span *span, size_t usable)
         return false;
     if (size < span->size) {
         span->freed_ms = os_now_ms();
-        if (!span_split_locked(span, size, span->size - size, false))
+        span->zero = false;
+        span_set_dirty(span, span->head.base, span->head.base + span->touched);
+        if (!span_split_locked(span, size))
             return true; /* the tail stays ours; nothing is lost */
+        span->touched = size;
     }
     totals.live += usable - span->usable;
     span->usable = usable;
+    if (usable > span->touched)
+        span->touched = usable;
     large_keep_budget_locked();
     return true;
 }
@@ -595,7 +638,7 @@ size_t large_audit(int fd)
         uint8_t tag = span->head.tag;
         sum.mapped += span->size;
         if (tag == TAG_SPAN_FREE) {
-            sum.dirty += span->dirty;
+            sum.dirty += span_dirty(span);
             if (registry_find((void *)(span->head.base + span->size - GRANULE)) != &span->head)
                 mismatches += fail_audit(fd, "span", span->head.base, "its end is not marked");
         } else {

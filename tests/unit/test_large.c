@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -361,6 +362,42 @@ static void when_memory_is_short_all_free_spans_are_unmapped(void **state)
     assert_int_equal(totals().mapped, 0);
 }
 
+/* Pages of [start, start + size) that are in memory. */
+static size_t resident_pages(char *start, size_t size)
+{
+    static unsigned char present[1024];
+    size_t pages = size / os_page_size(), n = 0;
+
+    assert_true(pages <= sizeof present);
+    assert_int_equal(mincore(start, size, present), 0);
+    for (size_t i = 0; i < pages; i++)
+        n += present[i] & 1;
+    return n;
+}
+
+static void what_is_resident_behind_a_cut_goes_back(void **state)
+{
+    char *block[4], *most;
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        block[i] = take(MIB);
+        memset(block[i], 1, MIB);
+    }
+    for (int i = 1; i < 4; i++)
+        assert_ptr_equal(block[i], block[0] + i * MIB);
+    for (int i = 0; i < 3; i++)
+        give(block[i]);
+    large_trim(0);
+    give(block[3]); /* resident; the three in front of it are not */
+    most = take(3 * MIB);
+    assert_ptr_equal(most, block[0]);
+    assert_int_equal(totals().dirty, MIB);
+    assert_int_equal(large_trim(0), MIB);
+    assert_int_equal(resident_pages(block[3], MIB), 0);
+    give(most);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -379,6 +416,7 @@ int main(void)
         TEST(what_a_block_leaves_when_it_shrinks_counts_in_the_budget),
         TEST(a_trim_leaves_at_most_what_it_is_told),
         TEST(what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_delay),
+        TEST(what_is_resident_behind_a_cut_goes_back),
         TEST(when_memory_is_short_all_free_spans_are_unmapped),
     };
 
