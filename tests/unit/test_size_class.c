@@ -41,7 +41,7 @@ static void a_slab_class_has_the_capacity_batch_and_rejoin_of_its_size(void **st
     (void)state;
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         const struct size_class *class = &size_class_table[c];
-        size_t batch = 8 * KIB / class->size, rejoin = class->capacity / 16;
+        size_t batch = 4 * KIB / class->size, rejoin = class->capacity / 16;
 
         assert_int_equal(class->capacity, GRANULE / class->size);
         assert_int_equal(class->batch, batch > 64 ? 64 : batch < 1 ? 1 : batch);
