@@ -23,7 +23,8 @@ HAKMEM_EXPORT const char *hakmem_version(void)
     return identity;
 }
 
-#if !defined HAKMEM_PREFIXED && defined HAKMEM_INTERPRETER && defined __PIC__
+/* A shared library is compiled with -fPIC, not -fPIE: a static program keeps its own way to start. */
+#if !defined HAKMEM_PREFIXED && defined HAKMEM_INTERPRETER && defined __PIC__ && !defined __PIE__
 
 /* Makes the linker write a program header that names the dynamic loader. */
 extern const char hakmem_interpreter[];
