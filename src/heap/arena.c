@@ -7,7 +7,7 @@
 #include "os/fail.h"
 
 /* A trip to the pool fetches at most this much; it starts with one block a class and doubles. */
-#define FETCH_BYTES (64 * KIB)
+#define FETCH_BYTES (32 * KIB)
 
 struct block *arena_refill(struct heap *h, unsigned c)
 {
@@ -22,6 +22,7 @@ struct block *arena_refill(struct heap *h, unsigned c)
         *fetch = (uint8_t)(2 * want);
     h->bin[c] = list->next;
     h->arena_bytes += (count - 1) * size;
+    h->arena_fetched += count * size;
     h->arena_limit = 0; /* the number of threads may have changed */
     counters_add(&h->counters, COUNTER_refills, 1);
     counters_add(&h->counters, COUNTER_refilled_blocks, count);
@@ -57,11 +58,30 @@ void arena_flush(struct heap *h)
     arena_shrink(h, 0);
 }
 
-/* What the arena of h may hold now: what ready slabs leave; 0 while the bins are switched off. */
-static size_t arena_limit(struct heap *h)
+/* The least that an arena aims at, as a part of the most that it may hold. */
+#define WANT_PART 8
+
+/* The most that the arena of h may hold now: what ready slabs leave; 0 while the bins are switched off. */
+static size_t arena_most(struct heap *h)
 {
     size_t hold = heap_has_bins() ? heap_hold_limit(h) : 0;
     return hold - hold / READY_PART;
+}
+
+/*
+ * The arena is over what it aims at. When much of what it gave back the last
+ * time was fetched again it aims at twice as much, and at half when the thread
+ * only frees: memory is parked where it saves trips, and nowhere else.
+ */
+static void arena_overflow(struct heap *h, size_t most)
+{
+    size_t want = h->arena_fetched > h->arena_want / 2 ? h->arena_want * 2 : h->arena_want / 2;
+    if (want < most / WANT_PART)
+        want = most / WANT_PART;
+    h->arena_want = want < most ? want : most;
+    h->arena_fetched = 0;
+    if (h->arena_bytes > h->arena_want / 2)
+        arena_shrink(h, h->arena_want / 2);
 }
 
 void arena_free(struct heap *h, struct slab *s, struct block *p, const char *function)
@@ -70,9 +90,10 @@ void arena_free(struct heap *h, struct slab *s, struct block *p, const char *fun
     if (unlikely(h->bin[c] == p))
         fail_misuse(function, p, "double free", size_class_size(c));
     if (heap_is_real(h)) {
-        h->arena_limit = arena_limit(h);
-        if (h->arena_bytes + size_class_size(c) > h->arena_limit)
-            arena_shrink(h, h->arena_limit / 2);
+        size_t most = arena_most(h);
+        if (h->arena_bytes + size_class_size(c) > (h->arena_want < most ? h->arena_want : most))
+            arena_overflow(h, most);
+        h->arena_limit = h->arena_want < most ? h->arena_want : most;
     }
     if (heap_push_pool(h, s, p))
         return;
