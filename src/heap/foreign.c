@@ -15,7 +15,7 @@
  * Sleeping owner. Anybody may take the queue. Who holds every block of a slab
  * holds the slab: no block is live, in the owner's bin, or on the slab's list,
  * so the owner has no way to it, provided that it is not one of the owner's
- * held slabs; `role` says so (released by slab_park after its last access). The
+ * held slabs; `role` says so (released by slab_unlist after its last access). The
  * rest is posted again. So at most the partly freed slabs and two slabs of each
  * class wait for a sleeping owner.
  * Model: tests/models (sleeping_owner).

@@ -46,15 +46,8 @@ void slab_check_head(const struct slab *s);
 COLD void slab_check_list(const struct slab *s);
 struct slab *slab_obtain(struct heap *h, unsigned c);
 void slab_park(struct heap *h, struct slab *s);
-/* s, every block of which is carved and in use, is held no more: nowhere, until enough come back. */
-static inline void slab_leave_used(struct slab *s)
-{
-    uint32_t rejoin = size_class_table[s->size_class].rejoin;
-    owner_store(&s->level, (uint16_t)(s->capacity - rejoin));
-    owner_store(&s->countdown, rejoin);
-    /* Pairs with foreign_claim: from here on the owner leaves s alone. */
-    store_release(&s->role, ROLE_UNLISTED);
-}
+/* s, every block of which is carved and in use, is held no more. */
+void slab_leave_used(struct slab *s);
 /* `n` blocks have been put on the list of s: used falls by n, unless s is held. */
 void slab_credit(struct heap *h, struct slab *s, uint32_t n);
 void slab_return_ready(struct heap *h, size_t keep);

@@ -91,6 +91,19 @@ static void slab_retire(struct heap *h, struct slab *s)
     slab_return_ready(h, limit);
 }
 
+/* s, of which `used` blocks are in use, is in no list until `missing` of them have come back. */
+static void slab_unlist(struct slab *s, uint32_t used, uint32_t missing)
+{
+    slab_set_used(s, used, used - missing);
+    /* Pairs with foreign_claim: from here on the owner leaves s alone. */
+    store_release(&s->role, ROLE_UNLISTED);
+}
+
+void slab_leave_used(struct slab *s)
+{
+    slab_unlist(s, s->capacity, size_class_table[s->size_class].rejoin);
+}
+
 /* s is not held any more: list it, leave it alone, or give it up. */
 void slab_park(struct heap *h, struct slab *s)
 {
@@ -104,9 +117,7 @@ void slab_park(struct heap *h, struct slab *s)
         list_push_back(&h->partial[s->size_class], &s->link);
         store_release(&s->role, ROLE_LISTED);
     } else {
-        slab_set_used(s, used, used - (class->rejoin - free_blocks));
-        /* Pairs with foreign_claim: from here on the owner leaves s alone. */
-        store_release(&s->role, ROLE_UNLISTED);
+        slab_unlist(s, used, class->rejoin - free_blocks);
     }
 }
 
