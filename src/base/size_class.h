@@ -45,6 +45,12 @@ static inline unsigned pool_class_of_size(size_t n)
     return n <= 16 * KIB ? 24 + (unsigned)((n + KIB - 1) >> 10) : 32 + (unsigned)((n + 2 * KIB - 1) >> 11);
 }
 
+/* The class whose blocks are of that many KiB; one of the pool's sizes. */
+static inline unsigned pool_class_of_kib(unsigned kib)
+{
+    return kib <= 16 ? 24 + kib : 32 + kib / 2;
+}
+
 /* Class of a request of n bytes; 1 <= n <= SIZE_POOL_MAX. */
 static inline unsigned size_class_of(size_t n)
 {
