@@ -37,7 +37,7 @@ static void heap_init(struct heap *h, enum heap_state state)
     list_init(&h->ready);
     h->arena_next = SLAB_CLASSES;
     store_relaxed(&h->collect_at, COLLECT_RINGS);
-    store_relaxed(&h->state, state);
+    store_release(&h->state, state); /* pairs with heap_orphan_start */
 }
 
 /*
@@ -157,11 +157,19 @@ static TSAN_BLIND void heap_thread_exit(void *value)
 
 void heap_start(void)
 {
-    heap_init(&heap_orphan, HEAP_SHARED);
-    lock_take(&heaps_lock);
-    heap_list_locked(&heap_orphan);
-    lock_release(&heaps_lock);
     exit_key_made = pthread_key_create(&exit_key, heap_thread_exit) == 0;
+}
+
+void heap_orphan_start(void)
+{
+    if (likely(load_acquire(&heap_orphan.state) == HEAP_SHARED))
+        return;
+    lock_take(&heaps_lock);
+    if (load_relaxed(&heap_orphan.state) != HEAP_SHARED) {
+        heap_init(&heap_orphan, HEAP_SHARED);
+        heap_list_locked(&heap_orphan);
+    }
+    lock_release(&heaps_lock);
 }
 
 struct heap *heap_of_thread(void)

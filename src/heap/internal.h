@@ -7,6 +7,8 @@
 #include "options/options.h"
 
 extern struct heap heap_orphan;
+/* Make it ready; most processes never need it, and each start would pay for its pages. */
+void heap_orphan_start(void);
 
 /* Rings in a queue that call for a look whether its owner sleeps. */
 #define COLLECT_RINGS 256

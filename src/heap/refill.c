@@ -257,6 +257,7 @@ static void *heap_alloc_class(struct heap *h, unsigned c)
 /* For threads without a heap of their own: late destructors, no memory for a heap. */
 static COLD void *heap_alloc_orphan(unsigned c)
 {
+    heap_orphan_start();
     lock_take(&heap_orphan_lock);
     void *p = heap_alloc_class(&heap_orphan, c);
     lock_release(&heap_orphan_lock);

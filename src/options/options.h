@@ -4,12 +4,13 @@
  *
  * hakmem_options lies alone on its pages:
  *
- *     0                          sizeof the fields                64 KiB
+ *     0                          sizeof the fields    OPTIONS_ALIGNMENT
  *     | values, one per table row | origins | nothing               |
  *
- * 64 KiB is the largest page size we run with, so that sealing protects the
- * settings and nothing else, whatever the page size is. A stray write of the
- * program cannot change them afterwards.
+ * The alignment is the largest page size of the architecture, so that sealing
+ * protects the settings and nothing else, whatever the page size is. A stray
+ * write of the program cannot change them afterwards. More than that would be
+ * paid at each start: the loader aligns the whole library with further calls.
  *
  * Life: the defaults are there from the moment the library is mapped (a call
  * of malloc before start reads them); options_start reads the environment,
@@ -23,7 +24,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { OPTIONS_ALIGNMENT = 65536, OPTION_PREWARM_ITEMS = 16 };
+#if defined(__x86_64__) || defined(__i386__)
+enum { OPTIONS_ALIGNMENT = 4096 };
+#else
+enum { OPTIONS_ALIGNMENT = 65536 };
+#endif
+enum { OPTION_PREWARM_ITEMS = 16 };
 
 enum option_prewarm_kind {
     OPTION_PREWARM_BLOCKS,     /* `count` blocks of `size` bytes */

@@ -45,6 +45,7 @@ static size_t large_in_use(void)
 static void trim_all(void)
 {
     heap_trim(mine);
+    heap_orphan_start();
     lock_take(&heap_orphan_lock);
     heap_trim(&heap_orphan);
     lock_release(&heap_orphan_lock);
