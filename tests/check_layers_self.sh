@@ -11,9 +11,9 @@ failed=0
 # tree FILE TEXT: a good tree, with one file added or replaced
 tree() {
     rm -rf "$work/src"
-    mkdir -p "$work/src"/{base,os,registry,pool,large,heap}
+    mkdir -p "$work/src"/{base,os,registry,pool,large,heap,hakmemctl}
     printf '%s\n' '# comment' 'base        bits' 'os          system calls' 'registry    map' \
-        'pool large   runs and spans' 'heap        bins' >"$work/src/LAYERS"
+        'pool large   runs and spans' 'heap        bins' 'hakmemctl   tool' >"$work/src/LAYERS"
     echo '/* mmap( is only spoken of */ extern int b;' >"$work/src/base/bits.h"
     echo '#define load(p) __atomic_load_n((p), 0)' >"$work/src/base/atomic.h"
     printf '#include "base/bits.h"\nvoid f(void) { mmap(0); }\n' >"$work/src/os/os.c"
@@ -51,6 +51,7 @@ refused heap/rcu.c '#include <urcu-bp.h>' 'liburcu belongs to layer registry'
 refused heap/read.c 'void r(void) { rcu_read_lock(); }' 'liburcu belongs to layer registry'
 refused heap/atomic.c 'int a(int *p) { return __atomic_load_n(p, 5); }' 'belong to base/atomic.h'
 refused heap/std.c '#include <stdatomic.h>' 'belong to base/atomic.h'
+refused hakmemctl/tool.c '#include "heap/heap.h"' 'public headers and the two tables'
 refused heap/after.c '/* text */ int b; /* two\nlines */ void *m(void) { return mremap(0, 1, 2, 3); }' \
     'heap/after.c:2'
 

@@ -7,7 +7,7 @@ export LC_ALL=C
 cd "${top_srcdir:-$(dirname "$0")/..}"
 failed=0
 
-makefiles=(Makefile.am src/Makefile.inc tests/Makefile.inc tests/programs/Makefile.inc bench/Makefile.inc)
+makefiles=(Makefile.am src/Makefile.inc src/hakmemctl/Makefile.inc tests/Makefile.inc tests/programs/Makefile.inc bench/Makefile.inc)
 named=$(cat "${makefiles[@]}" | tr -s ' \t=\\' '\n\n\n\n')
 while read -r file; do
     grep -qxF -- "$file" <<<"$named" ||

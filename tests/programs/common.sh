@@ -19,6 +19,8 @@ rpm_name() {
     pkg-config) echo pkgconf-pkg-config ;;
     liburcu-dev) echo userspace-rcu-devel ;;
     libcmocka-dev) echo libcmocka-devel ;;
+    libjansson-dev) echo jansson-devel ;;
+    libncurses-dev) echo ncurses-devel ;;
     redis-server | redis-tools) echo redis ;;
     postgresql) echo postgresql-server postgresql-contrib ;;
     python3) echo python3 ;;

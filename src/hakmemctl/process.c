@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#include "hakmemctl/process.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "hakmemctl/command.h"
+#include "hakmemctl/symbol.h"
+
+/* The page of layout 1 had at least this much when it was first published. */
+#define PAGE_SIZE_MIN offsetof(struct hakmem_page, heap_counters)
+
+__attribute__((format(printf, 3, 4))) static int process_fail(struct process *process, int status,
+                                                              const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(process->error, sizeof process->error, format, arguments);
+    va_end(arguments);
+    return status;
+}
+
+static bool process_read_live(const struct process *process, uint64_t address, void *to, size_t size)
+{
+    char *at = to;
+    while (size > 0) {
+        struct iovec local = {at, size}, remote = {(void *)(uintptr_t)address, size};
+        ssize_t got = process_vm_readv(process->pid, &local, 1, &remote, 1, 0);
+        if (got <= 0)
+            return false;
+        at += got;
+        address += (uint64_t)got;
+        size -= (size_t)got;
+    }
+    return true;
+}
+
+bool process_read(const struct process *process, uint64_t address, void *to, size_t size)
+{
+    return address <= UINT64_MAX - size && process->read(process, address, to, size);
+}
+
+bool process_write(const struct process *process, uint64_t address, const void *from, size_t size)
+{
+    struct iovec local = {(void *)(uintptr_t)from, size}, remote = {(void *)(uintptr_t)address, size};
+    return process_vm_writev(process->pid, &local, 1, &remote, 1, 0) == (ssize_t)size;
+}
+
+bool process_read_text(const struct process *process, uint64_t address, char *text, size_t size)
+{
+    size_t length = 0;
+    while (length + 1 < size) {
+        /* What is left of the text may lie just in front of the end of a mapping. */
+        size_t page = 4096 - (size_t)((address + length) % 4096);
+        size_t part = size - 1 - length < page ? size - 1 - length : page;
+        if (!process_read(process, address + length, text + length, part))
+            return false;
+        if (memchr(text + length, '\0', part) != NULL)
+            return true;
+        length += part;
+    }
+    text[length] = '\0';
+    return true;
+}
+
+static bool is_library(const struct mapping *m)
+{
+    const char *slash = strrchr(m->path, '/');
+    return slash != NULL && strncmp(slash, "/libhakmem", 10) == 0;
+}
+
+bool process_has_library(const struct maps *maps)
+{
+    for (size_t i = 0; i < maps->count; i++) {
+        if (is_library(&maps->item[i]))
+            return true;
+    }
+    return false;
+}
+
+/*
+ * The library's page: first in what is called libhakmem, then in the program
+ * itself, which may be linked with the archive and export it.
+ */
+static bool process_find_page(struct process *process)
+{
+    for (size_t i = 0; i < process->maps.count; i++) {
+        const struct mapping *m = &process->maps.item[i];
+        if (m->offset != 0 || m->path[0] != '/' || !(is_library(m) || i == 0))
+            continue;
+        uint64_t page = symbol_find(process, m->start, "hakmem_page");
+        if (page != 0) {
+            process->page_address = page;
+            process->library = m->path;
+            process->deleted = m->deleted;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a refusal of the kernel comes from, as far as it can be seen. */
+static int process_refused(struct process *process)
+{
+    char scope = '0';
+    FILE *f = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+    if (f != NULL) {
+        scope = (char)fgetc(f);
+        fclose(f);
+    }
+    if (geteuid() != 0 && scope > '0')
+        return process_fail(process, STATUS_REFUSED,
+                            "the kernel refuses to let process %d be read: kernel.yama.ptrace_scope is %c; "
+                            "run this as root", (int)process->pid, scope);
+    return process_fail(process, STATUS_REFUSED,
+                        "the kernel refuses to let process %d be read: it needs %s", (int)process->pid,
+                        geteuid() == 0 ? "CAP_SYS_PTRACE, which a container may lack"
+                                       : "the same user and a process that may be traced, or root");
+}
+
+/* Its mappings show no libhakmem, or could not be read. */
+static int process_without_library(struct process *process, int error)
+{
+    if (error == EACCES || error == EPERM)
+        return process_refused(process);
+    if (error == ENOENT || error == ESRCH || kill(process->pid, 0) != 0)
+        return process_fail(process, STATUS_NO_TARGET, "there is no process %d", (int)process->pid);
+    return process_fail(process, STATUS_NOT_HAKMEM, "process %d does not run under hakmem",
+                        (int)process->pid);
+}
+
+int process_check_page(struct process *process)
+{
+    const struct hakmem_page *page = &process->page;
+    if (memcmp(page->magic, HAKMEM_PAGE_MAGIC, sizeof page->magic) != 0)
+        return process_fail(process, STATUS_UNREADABLE, "the page of hakmem in process %d is damaged: no magic",
+                            (int)process->pid);
+    if (page->layout != HAKMEM_PAGE_LAYOUT)
+        return process_fail(process, STATUS_UNREADABLE,
+                            "process %d runs a hakmem whose page has layout %u; this hakmemctl reads %u: use "
+                            "the one of the same version", (int)process->pid, page->layout, HAKMEM_PAGE_LAYOUT);
+    if (page->size < PAGE_SIZE_MIN)
+        return process_fail(process, STATUS_UNREADABLE,
+                            "the page of hakmem in process %d is damaged: it says that it has %u bytes",
+                            (int)process->pid, page->size);
+    return STATUS_OK;
+}
+
+static int process_read_page(struct process *process)
+{
+    struct hakmem_page *page = &process->page;
+    size_t head = offsetof(struct hakmem_page, size) + sizeof page->size;
+    if (!process_read(process, process->page_address, page, head))
+        return process_fail(process, STATUS_UNREADABLE, "the page of hakmem in process %d is not mapped",
+                            (int)process->pid);
+    int status = process_check_page(process);
+    if (status != STATUS_OK)
+        return status;
+    /* Of an older library the page is shorter: what it does not have reads as 0. */
+    size_t size = page->size < sizeof *page ? page->size : sizeof *page;
+    if (!process_read(process, process->page_address, page, size) ||
+        !process_read_text(process, page->version, process->version, sizeof process->version))
+        return process_fail(process, STATUS_UNREADABLE,
+                            "the page of hakmem in process %d is damaged: it points to what is not mapped",
+                            (int)process->pid);
+    return STATUS_OK;
+}
+
+int process_open(struct process *process, pid_t pid)
+{
+    memset(process, 0, sizeof *process);
+    process->pid = pid;
+    process->read = process_read_live;
+    if (!maps_read(&process->maps, pid))
+        return process_without_library(process, errno);
+    if (!process_has_library(&process->maps) && process->maps.count == 0)
+        return process_without_library(process, 0); /* a kernel thread, or a process that is ending */
+    errno = 0;
+    if (!process_find_page(process)) {
+        if (errno == EPERM || errno == EACCES)
+            return process_refused(process);
+        return process_without_library(process, 0);
+    }
+    return process_read_page(process);
+}
+
+void process_close(struct process *process)
+{
+    maps_free(&process->maps);
+}
+
+void process_version_number(const struct process *process, char *text, size_t size)
+{
+    const char *number = process->version;
+    number += strcspn(number, "0123456789");
+    snprintf(text, size, "%.*s", (int)strcspn(number, ", "), number);
+}
