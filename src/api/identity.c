@@ -14,13 +14,14 @@
 #include <hakmem/hakmem.h>
 
 #include "api/api.h"
+#include "api/identity.h"
 
-static const char identity[] = "hakmem " PACKAGE_VERSION ", commit " HAKMEM_COMMIT
+const char hakmem_identity[] = "hakmem " PACKAGE_VERSION ", commit " HAKMEM_COMMIT
                                ", compiler " HAKMEM_COMPILER ", flags " HAKMEM_BUILD_FLAGS;
 
 HAKMEM_EXPORT const char *hakmem_version(void)
 {
-    return identity;
+    return hakmem_identity;
 }
 
 /* A shared library is compiled with -fPIC, not -fPIE: a static program keeps its own way to start. */

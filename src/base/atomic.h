@@ -25,6 +25,8 @@
 #define exchange_seq_cst(p, v) __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
 #define fetch_add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define fetch_add_seq_cst(p, v) __atomic_fetch_add((p), (v), __ATOMIC_SEQ_CST)
+/* What is stored before comes before what is stored after; ThreadSanitizer knows no fences. */
+#define fence_release() (HAKMEM_TSAN ? (void)0 : __atomic_thread_fence(__ATOMIC_RELEASE))
 /* On failure *expected holds what was found. */
 #define cas_weak_seq_cst(p, expected, v) \
     __atomic_compare_exchange_n((p), (expected), (v), 1, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)

@@ -32,19 +32,28 @@ static void lock_check_order(const struct lock *lock) { (void)lock; }
 static void lock_forget(const struct lock *lock) { (void)lock; }
 #endif
 
+/* The lock is held from here on. */
+static void lock_taken(struct lock *lock, bool plain)
+{
+    lock->plain = plain;
+    store_relaxed(&lock->holder, pthread_self());
+    store_relaxed(&lock->sequence, lock->sequence + 1);
+    fence_release(); /* the odd number is seen before anything that the section writes */
+}
+
 void lock_take(struct lock *lock)
 {
     lock_check_order(lock);
     bool plain = lock_process_has_one_thread();
     if (!plain)
         pthread_mutex_lock(&lock->mutex);
-    lock->plain = plain;
-    store_relaxed(&lock->holder, pthread_self());
+    lock_taken(lock, plain);
 }
 
 void lock_release(struct lock *lock)
 {
     bool plain = lock->plain;
+    store_release(&lock->sequence, lock->sequence + 1); /* after all that the section wrote */
     store_relaxed(&lock->holder, (pthread_t)0);
     lock_forget(lock);
     if (!plain)
@@ -74,8 +83,7 @@ static bool lock_take_for_fork(struct lock *lock, bool wait)
     } else if (!plain && pthread_mutex_trylock(&lock->mutex) != 0) {
         return false;
     }
-    lock->plain = plain;
-    store_relaxed(&lock->holder, pthread_self());
+    lock_taken(lock, plain);
     return true;
 }
 
@@ -121,6 +129,7 @@ void lock_fork_child(struct lock *const *locks, unsigned count)
         pthread_mutex_t fresh = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
         lock->mutex = fresh;
         lock->plain = false;
+        store_relaxed(&lock->sequence, (lock->sequence + 1) & ~1u);
         store_relaxed(&lock->holder, (pthread_t)0);
         lock_forget(lock);
     }

@@ -6,12 +6,17 @@
  * so that fork, called from a signal handler that interrupted a critical
  * section of its own thread, can leave out what this thread holds already.
  * While the process has one thread the mutex itself is not touched.
+ *
+ * `sequence` is for readers in other processes, which cannot take the lock: it
+ * is odd while the lock is held, and what they copied between two looks at the
+ * same even number is whole. Two stores for each section, none of them locked.
  */
 #ifndef HAKMEM_BASE_LOCK_H
 #define HAKMEM_BASE_LOCK_H
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The one order of all locks. A thread that holds a rank takes higher ones only. */
 enum lock_rank {
@@ -29,6 +34,7 @@ enum lock_rank {
 struct lock {
     pthread_mutex_t mutex;
     pthread_t holder;   /* atomic; written by the holder, 0 when free */
+    uint32_t sequence;  /* atomic; written by the holder: odd while held */
     enum lock_rank rank;
     bool plain;         /* holder only: taken without the mutex */
     enum { FORK_NOT_HELD, FORK_TAKEN, FORK_WAS_MINE } fork; /* forking thread only */

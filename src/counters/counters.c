@@ -2,7 +2,7 @@
 #include "counters/counters.h"
 
 #define COUNTER(name, unit, help) #name,
-static const char *const names[COUNTER_COUNT] = {
+const char *const counters_names[COUNTER_COUNT] = {
 #include "counters/table.h"
 };
 #undef COUNTER
@@ -15,5 +15,5 @@ void counters_sum(struct counters *sum, const struct counters *c)
 
 const char *counters_name(size_t which)
 {
-    return which < COUNTER_COUNT ? names[which] : NULL;
+    return which < COUNTER_COUNT ? counters_names[which] : NULL;
 }

@@ -30,6 +30,7 @@ static inline void counters_add(struct counters *c, enum counter which, uint64_t
 
 /* *sum += *c */
 void counters_sum(struct counters *sum, const struct counters *c);
+extern const char *const counters_names[COUNTER_COUNT];
 /* Name of a counter as in the table; NULL when there is no such one. */
 const char *counters_name(size_t which);
 

@@ -13,7 +13,7 @@
 #include "hakmemctl/symbol.h"
 
 /* The page of layout 1 had at least this much when it was first published. */
-#define PAGE_SIZE_MIN offsetof(struct hakmem_page, heap_counters)
+#define PAGE_SIZE_MIN (offsetof(struct hakmem_page, structures) + sizeof(uint64_t))
 
 __attribute__((format(printf, 3, 4))) static int process_fail(struct process *process, int status,
                                                               const char *format, ...)

@@ -20,7 +20,7 @@ __thread struct heap *heap_self __attribute__((tls_model("initial-exec"))) = &he
 struct lock heaps_lock = LOCK_INIT(RANK_HEAPS);
 struct lock heap_orphan_lock = LOCK_INIT(RANK_ORPHAN);
 
-static struct heap *heaps;      /* all heaps; written under heaps_lock (release), read acquire */
+struct heap *heap_newest;
 static struct heap *dead_heaps; /* guarded by heaps_lock */
 static size_t heaps_alive;      /* atomic relaxed; written under heaps_lock */
 static pthread_key_t exit_key;
@@ -62,7 +62,7 @@ static struct heap *heap_find_lost_locked(void)
 {
     static struct heap *at; /* guarded by heaps_lock: where the last look ended */
     for (unsigned looks = 0; looks < LOST_LOOKS; looks++) {
-        at = at != NULL && at->next_heap != NULL ? at->next_heap : heaps;
+        at = at != NULL && at->next_heap != NULL ? at->next_heap : heap_newest;
         if (at == NULL || load_relaxed(&at->state) != HEAP_ALIVE || at == heap_self)
             continue;
         int result = pthread_mutex_trylock(&at->owner);
@@ -79,8 +79,8 @@ static struct heap *heap_find_lost_locked(void)
 
 static void heap_list_locked(struct heap *h)
 {
-    h->next_heap = heaps;
-    store_release(&heaps, h); /* pairs with heap_walk */
+    h->next_heap = heap_newest;
+    store_release(&heap_newest, h); /* pairs with heap_walk */
 }
 
 /* A heap whose thread has exited, or a new one. */
@@ -191,13 +191,8 @@ struct heap *heap_of_thread(void)
 
 void heap_walk(void (*visit)(struct heap *h, void *context), void *context)
 {
-    for (struct heap *h = load_acquire(&heaps); h != NULL; h = h->next_heap)
+    for (struct heap *h = load_acquire(&heap_newest); h != NULL; h = h->next_heap)
         visit(h, context);
-}
-
-struct heap *const *heap_list_head(void)
-{
-    return &heaps;
 }
 
 size_t heap_count_alive(void)
@@ -208,7 +203,7 @@ size_t heap_count_alive(void)
 void heap_fork_child(void)
 {
     size_t alive = 0;
-    for (struct heap *h = heaps; h != NULL; h = h->next_heap) {
+    for (struct heap *h = heap_newest; h != NULL; h = h->next_heap) {
         uint32_t state = load_relaxed(&h->state);
         bool mine = h == heap_self && h != &heap_orphan;
         if (!mine && (state == HEAP_ALIVE || state == HEAP_BUSY))

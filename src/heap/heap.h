@@ -210,11 +210,11 @@ void heap_reclaim(struct heap *h);
 /* Look at the clock now and then, and give back what is old. */
 void heap_tick(struct heap *h);
 
+/* All heaps, the newest first; written under heaps_lock (release), read acquire. */
+extern struct heap *heap_newest;
 /* Call visit for each heap, the orphan heap included. Lock-free. */
 void heap_walk(void (*visit)(struct heap *h, void *context), void *context);
 size_t heap_count_alive(void);
-/* Where the address of the newest heap stands, for readers in other processes. */
-struct heap *const *heap_list_head(void);
 /* Blocks and bytes in the bins of h; owner only. */
 size_t heap_binned_bytes(const struct heap *h);
 /*

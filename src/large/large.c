@@ -15,20 +15,6 @@
 #define GROW_MAX (32 * MIB)
 #define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
 
-/* All guarded by large_lock; `head.tag` and `head.base` may be read without it. */
-struct span {
-    struct slab head;      /* owner NULL, tag LARGE, HUGE or SPAN_FREE; link: bin, or free structures */
-    size_t size;           /* bytes, a multiple of a granule (huge: of a page) */
-    size_t usable;         /* live: bytes promised to the program */
-    size_t touched;        /* live: bytes from its start that may be resident */
-    uintptr_t dirty_from;  /* free: what lies outside of [dirty_from, dirty_to) is not resident */
-    uintptr_t dirty_to;
-    bool zero;             /* free: all of it reads as zero */
-    uint64_t freed_ms;     /* free and dirty: since when */
-    struct list dirty_link;/* free and dirty: in order of freeing */
-    struct list all_link;  /* every span, for the audit */
-};
-
 struct lock large_lock = LOCK_INIT(RANK_LARGE);
 
 /* All guarded by large_lock. */
@@ -36,7 +22,8 @@ static struct list bins[BIN_COUNT];
 static uint64_t bin_mask[BIN_WORDS];
 static struct list dirty_list = {&dirty_list, &dirty_list};
 static struct list unused = {&unused, &unused};
-static struct list all_spans = {&all_spans, &all_spans};
+struct list large_spans = {&large_spans, &large_spans};
+size_t large_lost;
 static size_t grow_next = GROW_MIN;
 static bool started;
 static struct large_totals totals;
@@ -105,7 +92,7 @@ static struct span *span_structure_locked(void)
         list_init(&span->dirty_link);
         list_init(&span->all_link);
     }
-    list_push_front(&all_spans, &span->all_link);
+    list_push_front(&large_spans, &span->all_link);
     return span;
 }
 
@@ -449,8 +436,10 @@ static void huge_free_locked(struct span *span)
 {
     size_t marked = span->size < MARKED_GRANULES * GRANULE ? span->size : MARKED_GRANULES * GRANULE;
     registry_set(span->head.base, marked, NULL);
-    if (!os_unmap((void *)span->head.base, span->size))
+    if (!os_unmap((void *)span->head.base, span->size)) {
         os_purge((void *)span->head.base, span->size); /* too many mappings: lose the address only */
+        large_lost += span->size;
+    }
     totals.mapped -= span->size;
     span_dispose_locked(span);
 }
@@ -633,7 +622,7 @@ size_t large_audit(int fd)
     struct large_totals sum = {0};
     size_t mismatches = 0;
     lock_take(&large_lock);
-    for (struct list *at = all_spans.next; at != &all_spans; at = at->next) {
+    for (struct list *at = large_spans.next; at != &large_spans; at = at->next) {
         struct span *span = container_of(at, struct span, all_link);
         uint8_t tag = span->head.tag;
         sum.mapped += span->size;

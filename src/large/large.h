@@ -27,6 +27,24 @@
 
 #include "registry/registry.h"
 
+/* All guarded by large_lock; `head.tag` and `head.base` may be read without it. */
+struct span {
+    struct slab head;      /* owner NULL, tag LARGE, HUGE or SPAN_FREE; link: bin, or free structures */
+    size_t size;           /* bytes, a multiple of a granule (huge: of a page) */
+    size_t usable;         /* live: bytes promised to the program */
+    size_t touched;        /* live: bytes from its start that may be resident */
+    uintptr_t dirty_from;  /* free: what lies outside of [dirty_from, dirty_to) is not resident */
+    uintptr_t dirty_to;
+    bool zero;             /* free: all of it reads as zero */
+    uint64_t freed_ms;     /* free and dirty: since when */
+    struct list dirty_link;/* free and dirty: in order of freeing */
+    struct list all_link;  /* every span: large_spans */
+};
+
+/* Guarded by large_lock; readers in other processes look at the lock's sequence. */
+extern struct list large_spans; /* head of the list of all spans, live or free */
+extern size_t large_lost;       /* bytes of huge mappings that the system did not take back: no pages, address only */
+
 /*
  * A block of at least `size` bytes (above 64 KiB, or with an alignment above
  * it), aligned to `align`, a power of two. *zeroed says whether it is known to

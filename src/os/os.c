@@ -14,7 +14,7 @@
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
 #endif
 
-static uint64_t memory_calls;       /* atomic, relaxed: a statistic */
+uint64_t os_calls[OS_CALL_KINDS];
 static bool populate_works = true;  /* atomic, relaxed: cleared once when the kernel refuses */
 static uintptr_t map_hint;          /* atomic, relaxed: where the next aligned mapping may fit */
 
@@ -37,14 +37,17 @@ static bool os_injected_failure(void)
     return false;
 }
 
-static void os_count_call(void)
+static void os_count_call(enum os_call kind)
 {
-    fetch_add_relaxed(&memory_calls, 1);
+    fetch_add_relaxed(&os_calls[kind], 1);
 }
 
 uint64_t os_memory_calls(void)
 {
-    return load_relaxed(&memory_calls);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < OS_CALL_KINDS; i++)
+        sum += load_relaxed(&os_calls[i]);
+    return sum;
 }
 
 size_t os_page_size(void)
@@ -65,7 +68,7 @@ static void *os_mmap(uintptr_t hint, size_t size, int protection)
     int saved = errno;
     void *p = MAP_FAILED;
     if (!os_injected_failure()) {
-        os_count_call();
+        os_count_call(OS_MAP);
         p = mmap((void *)hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     }
     errno = saved;
@@ -75,7 +78,7 @@ static void *os_mmap(uintptr_t hint, size_t size, int protection)
 bool os_unmap(void *start, size_t size)
 {
     int saved = errno;
-    os_count_call();
+    os_count_call(OS_UNMAP);
     bool ok = munmap(start, size) == 0;
     errno = saved;
     return ok;
@@ -134,7 +137,7 @@ bool os_move(void *start, size_t old_size, size_t new_size, void *target)
     int saved = errno;
     void *p = MAP_FAILED;
     if (!os_injected_failure()) {
-        os_count_call();
+        os_count_call(OS_MOVE);
         p = mremap(start, old_size, new_size, MREMAP_MAYMOVE | MREMAP_FIXED, target);
     }
     errno = saved;
@@ -144,7 +147,7 @@ bool os_move(void *start, size_t old_size, size_t new_size, void *target)
 static bool os_advise(void *start, size_t size, int advice)
 {
     int saved = errno;
-    os_count_call();
+    os_count_call(advice == MADV_DONTNEED ? OS_PURGE : OS_POPULATE);
     int result;
     do
         result = madvise(start, size, advice);
@@ -167,7 +170,7 @@ void os_populate(void *start, size_t size)
 bool os_protect_read_only(void *start, size_t size)
 {
     int saved = errno;
-    os_count_call();
+    os_count_call(OS_PROTECT);
     bool ok = mprotect(start, size, PROT_READ) == 0;
     errno = saved;
     return ok;

@@ -41,7 +41,12 @@ uint64_t os_now_ms(void);
 /* Write all of it. False when that failed; only then errno says why. */
 bool os_write(int fd, const char *text, size_t length);
 
-/* mmap, munmap, mremap, madvise and mprotect calls since the start. */
+/* System calls for memory, by kind. */
+enum os_call { OS_MAP, OS_UNMAP, OS_MOVE, OS_PURGE, OS_POPULATE, OS_PROTECT, OS_CALL_KINDS };
+#define OS_CALL_NAMES "mmap\0munmap\0mremap\0madvise_dontneed\0madvise_populate\0mprotect"
+/* Since the start; atomic, relaxed. */
+extern uint64_t os_calls[OS_CALL_KINDS];
+/* All of them. */
 uint64_t os_memory_calls(void);
 
 /*

@@ -9,10 +9,9 @@
 
 #define CHUNKS_MAX 65536 /* together 512 GiB */
 
-/* An entry of the map. */
 #define RUN_FREE POOL_RUN_FREE
-#define RUN_CLEAN 0x4000u
-#define RUN_UNITS 0x3fffu
+#define RUN_CLEAN POOL_RUN_CLEAN
+#define RUN_UNITS POOL_RUN_UNITS
 
 /* A run by name: chunk id << RUN_UNIT_BITS | first unit. As a link it is two entries of the map. */
 #define RUN_UNIT_BITS 13

@@ -40,7 +40,10 @@
 #define POOL_UNIT ((size_t)1 << POOL_UNIT_SHIFT)
 #define POOL_CHUNK_MAX (8 * MIB)
 #define POOL_CHUNK_UNITS (POOL_CHUNK_MAX / POOL_UNIT)
-#define POOL_RUN_FREE 0x8000u /* in an entry of the map */
+/* In an entry of the map: */
+#define POOL_RUN_FREE 0x8000u
+#define POOL_RUN_CLEAN 0x4000u
+#define POOL_RUN_UNITS 0x3fffu
 
 /* Guarded by pool_lock, except what says otherwise. */
 struct pool_chunk {

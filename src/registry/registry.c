@@ -14,7 +14,8 @@
 struct registry_root registry_root __attribute__((aligned(4096)));
 
 struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
-static struct list regions = {&regions, &regions};
+struct list registry_regions = {&registry_regions, &registry_regions};
+struct registry_leaves registry_leaves;
 
 static struct region *retired;            /* guarded by registry_lock */
 static unsigned retired_count;            /* atomic relaxed; written under registry_lock */
@@ -32,6 +33,13 @@ static uint64_t *registry_leaf(uintptr_t address)
     return (uint64_t *)(void *)((char *)&registry_root + offset);
 }
 
+static void registry_add_leaf_locked(uintptr_t entry, uint64_t offset)
+{
+    store_release(&registry_root.directory[entry], offset);
+    registry_leaves.entry[registry_leaves.count] = (uint16_t)entry;
+    store_release(&registry_leaves.count, registry_leaves.count + 1);
+}
+
 bool registry_reserve(uintptr_t base, size_t size)
 {
     bool ok = true;
@@ -45,8 +53,7 @@ bool registry_reserve(uintptr_t base, size_t size)
         if (load_relaxed(&registry_root.directory[i]) == 0) {
             char *leaf = os_map(REGISTRY_LEAF_ENTRIES * sizeof(uint64_t), os_page_size());
             if (leaf != NULL)
-                store_release(&registry_root.directory[i],
-                              (uint64_t)(leaf - (char *)&registry_root));
+                registry_add_leaf_locked(i, (uint64_t)(leaf - (char *)&registry_root));
             ok = leaf != NULL;
         }
         lock_release(&registry_lock);
@@ -66,11 +73,11 @@ void registry_set(uintptr_t base, size_t size, struct slab *s)
 void registry_add(struct region *region)
 {
     lock_take(&registry_lock);
-    region->link.prev = &regions;
-    region->link.next = regions.next;
-    regions.next->prev = &region->link;
+    region->link.prev = &registry_regions;
+    region->link.next = registry_regions.next;
+    registry_regions.next->prev = &region->link;
     /* Pairs with the loads of registry_walk_regions. */
-    store_release(&regions.next, &region->link);
+    store_release(&registry_regions.next, &region->link);
     lock_release(&registry_lock);
 }
 
@@ -148,7 +155,7 @@ void registry_synchronize(void)
 
 static void registry_walk_regions(void (*visit)(struct region *region, void *context), void *context)
 {
-    for (struct list *at = load_seq_cst(&regions.next); at != &regions; at = load_seq_cst(&at->next))
+    for (struct list *at = load_seq_cst(&registry_regions.next); at != &registry_regions; at = load_seq_cst(&at->next))
         visit(container_of(at, struct region, link), context);
 }
 

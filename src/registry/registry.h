@@ -151,6 +151,13 @@ struct registry_root {
 
 extern struct registry_root registry_root;
 
+/* The leaves, for readers in other processes: their entries in the directory, in the order of making. */
+struct registry_leaves {
+    uint32_t count; /* atomic; written under registry_lock, after the entry */
+    uint16_t entry[REGISTRY_DIRECTORY_ENTRIES];
+};
+extern struct registry_leaves registry_leaves;
+
 /*
  * The descriptor of the granule of `p`; &registry_root.none (tag 0, no owner)
  * when p is not ours, misaligned, or no address at all. Async-signal-safe.
@@ -193,6 +200,8 @@ struct region {
     struct region *retired;
     void (*recycle)(struct region *);
 };
+
+extern struct list registry_regions; /* head of the list of regions */
 
 /* Publish a region to the walkers. */
 void registry_add(struct region *region);

@@ -7,22 +7,6 @@
 #include "os/fail.h"
 #include "os/os.h"
 
-/*
- * Guarded by superslab_lock, except what the region says. `slabs` comes first:
- * a slab finds its SuperSlab by its index. The size is not a multiple of a
- * page, so that the descriptors of different SuperSlabs spread over cache sets.
- */
-struct superslab {
-    struct slab slabs[SUPERSLAB_SLABS];
-    struct region region;
-    uint32_t free_mask;
-    uint32_t dirty_mask;
-    struct list link;      /* bucket, LRU of empty ones, or list of free structures */
-    struct list idle_link; /* idle list, while it is in use and has dirty free slabs */
-    uint64_t freed_ms;     /* when a slab came back last */
-    char colour[CACHE_LINE];
-};
-
 static const uint32_t ALL = UINT32_MAX; /* a mask of all slabs */
 
 struct lock superslab_lock = LOCK_INIT(RANK_SUPERSLAB);

@@ -29,6 +29,22 @@
 #define SUPERSLAB_SLABS 32
 
 /*
+ * Guarded by superslab_lock, except what the region says. `slabs` comes first:
+ * a slab finds its SuperSlab by its index. The size is not a multiple of a
+ * page, so that the descriptors of different SuperSlabs spread over cache sets.
+ */
+struct superslab {
+    struct slab slabs[SUPERSLAB_SLABS];
+    struct region region;
+    uint32_t free_mask;
+    uint32_t dirty_mask;
+    struct list link;      /* bucket, LRU of empty ones, or list of free structures */
+    struct list idle_link; /* idle list, while it is in use and has dirty free slabs */
+    uint64_t freed_ms;     /* when a slab came back last */
+    char colour[CACHE_LINE];
+};
+
+/*
  * Take a free slab: TAG_FREE, with `base`, `index` and `clean` set and all
  * else undefined. NULL when memory is short.
  */

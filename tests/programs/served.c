@@ -127,7 +127,7 @@ int main(int argc, char **argv)
         fail(1, "hakmem_page has another magic");
     if (page.layout != HAKMEM_PAGE_LAYOUT || page.size < sizeof page)
         fail(1, "hakmem_page has another layout");
-    if ((page.flags & HAKMEM_PAGE_STARTED) == 0 || page.counter_count > COUNTERS_MAX)
+    if ((page.flags & HAKMEM_PAGE_FILLED) == 0 || page.counter_count > COUNTERS_MAX)
         fail(1, "hakmem has not started in it");
 
     uint64_t sum[COUNTERS_MAX] = {0}, one[COUNTERS_MAX], names[COUNTERS_MAX], heaps = 0;
