@@ -22,7 +22,7 @@ while read -r source; do
         { echo "$source is not built and run by tests/Makefile.inc"; failed=1; }
 done < <(find tests -mindepth 2 \( -name '*.c' -o -name '*.cc' -o -name 'test_*.sh' \) | sort)
 
-for list in unit_tests conformance_tests lifecycle_tests stress_tests misuse_tests prefixed_tests; do
+for list in unit_tests conformance_tests lifecycle_tests stress_tests misuse_tests prefixed_tests tool_unit_tests; do
     grep -qE "^TESTS \+=.*\\\$\($list\)" tests/Makefile.inc ||
         { echo "the tests in $list are not run"; failed=1; }
 done
