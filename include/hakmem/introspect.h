@@ -46,6 +46,10 @@ struct hakmem_page {
     uint32_t heap_next;     /* offset in a heap of the uint64 address of the next older one; 0 ends */
     uint32_t heap_counters; /* offset in a heap of uint64[counter_count] */
     uint64_t structures;    /* address of a struct hakmem_structures; see below */
+    /* The operator's settings and commands; see below. */
+    uint64_t options;       /* address of a struct hakmem_page_options */
+    uint64_t commands;      /* address of struct hakmem_command[HAKMEM_COMMAND_COUNT] */
+    uint64_t attention;     /* address of the uint32 that is set to 1 after a request was written */
 };
 
 /* ---- structures: how the allocator's own structures are walked from outside ---- */
@@ -198,6 +202,93 @@ struct hakmem_structures {
         int32_t dirty_to;     /* uint64 */
         int32_t unused;
     } span;
+};
+
+/* ---- options: every value in force, and where it came from ---- */
+
+enum hakmem_option_type {
+    HAKMEM_OPTION_SWITCH,    /* 0 or 1 */
+    HAKMEM_OPTION_BYTES,
+    HAKMEM_OPTION_COUNT,
+    HAKMEM_OPTION_MILLIS,
+    HAKMEM_OPTION_ALLOCATOR, /* 0 hakmem, 1 libc */
+    HAKMEM_OPTION_PRESET,    /* 0 latency, 1 balanced, 2 lowmem, 3 hardened */
+    HAKMEM_OPTION_PREWARM,   /* uint32 n, 4 bytes nothing, n times { uint32 kind, uint32 count, uint64 size };
+                                kind 0 blocks, 1 SuperSlabs, 2 bytes of pool */
+};
+
+enum hakmem_option_when { HAKMEM_OPTION_START, HAKMEM_OPTION_RUN };
+
+/* One option; constant. */
+struct hakmem_page_option {
+    char name[32];    /* ends with a NUL */
+    uint16_t type;    /* enum hakmem_option_type */
+    uint16_t when;    /* enum hakmem_option_when: which block the value is in */
+    uint32_t offset;  /* of the value in that block */
+    uint32_t width;   /* bytes of the value; a whole number of the machine's byte order, but for PREWARM */
+    uint32_t unused;
+    uint64_t initial; /* default */
+    uint64_t least;
+    uint64_t greatest;
+};
+
+/* Constant. The START block and the copies of the RUN block each hold uint64[count] of sources. */
+struct hakmem_page_options {
+    uint32_t size;          /* bytes of this structure */
+    uint32_t count;         /* options */
+    uint32_t row_size;      /* bytes from one hakmem_page_option to the next */
+    uint32_t start_sources; /* offset of the sources in the START block */
+    uint32_t run_size;      /* bytes from one copy of the RUN block to the next */
+    uint32_t run_sources;   /* offset of the sources in a copy */
+    uint32_t file_size;     /* bytes from one file name to the next */
+    uint32_t file_count;    /* file names there is room for */
+    uint64_t rows;          /* address of hakmem_page_option[count] */
+    uint64_t start;         /* address of the START block */
+    uint64_t run;           /* address of the copies of the RUN block */
+    uint64_t run_current;   /* address of the uint32 that is the number of the copy in force */
+    uint64_t files;         /* address of the file names; a source names them from 1 on */
+};
+
+/* A source is one word: kind | (1 + preset) << 8 | file << 16 | line << 32. */
+enum hakmem_source_kind {
+    HAKMEM_SOURCE_DEFAULT,
+    HAKMEM_SOURCE_FILE,        /* `file` and `line` are set; file 0: one without a name here */
+    HAKMEM_SOURCE_ENVIRONMENT,
+    HAKMEM_SOURCE_CALL,
+};
+#define HAKMEM_SOURCE_KIND(source) ((unsigned)((source) & 255))
+#define HAKMEM_SOURCE_PRESET(source) ((unsigned)((source) >> 8 & 255)) /* not 0: by preset number this - 1 */
+#define HAKMEM_SOURCE_FILE_NUMBER(source) ((unsigned)((source) >> 16 & 65535))
+#define HAKMEM_SOURCE_LINE(source) ((unsigned)((source) >> 32))
+
+/* ---- commands: what the process is asked to do ---- */
+
+/*
+ * Each kind has one place. Who asks writes `request`, one more than it reads
+ * there, and then 1 to the word at hakmem_page.attention; both with
+ * process_vm_writev. The process answers at its next slow path: it fills the
+ * answer and stores the number of the request in `done`. Until then the
+ * command is pending. Requests that meet are answered together.
+ */
+enum hakmem_command_kind {
+    HAKMEM_COMMAND_RELOAD, /* value: RUN options that changed; more: START options that need a restart */
+    HAKMEM_COMMAND_PURGE,  /* value: bytes given back */
+    HAKMEM_COMMAND_AUDIT,  /* value: mismatches */
+    HAKMEM_COMMAND_COUNT
+};
+
+enum hakmem_command_status {
+    HAKMEM_COMMAND_DONE = 1,
+    HAKMEM_COMMAND_REFUSED, /* nothing changed; the text says why */
+};
+
+struct hakmem_command {
+    uint64_t request; /* written from outside */
+    uint64_t done;    /* atomic: released after all below */
+    uint32_t status;  /* enum hakmem_command_status; 0 before the first answer */
+    uint32_t more;
+    uint64_t value;
+    char text[992];   /* for people; ends with a NUL */
 };
 
 #endif

@@ -70,8 +70,8 @@ void foreign_free(struct heap *h, struct slab *s, struct block *p)
         if (batch->first == p)
             fail_misuse("free", p, "double free", slab_block_size(s));
         /* With many threads each may gather less. */
-        size_t most = heap_hold_limit(h) / REMOTE_PART;
-        cache->limit = most < hakmem_options.remote_batch ? most : hakmem_options.remote_batch;
+        size_t most = heap_hold_limit(h) / REMOTE_PART, batch_most = option_now(remote_batch);
+        cache->limit = most < batch_most ? most : batch_most;
         if (cache->bytes + slab_block_size(s) > cache->limit)
             foreign_flush(h);
         if (batch->slab != s && batch->slab != NULL) {

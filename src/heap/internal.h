@@ -39,7 +39,7 @@ static inline void slab_set_used(struct slab *s, uint32_t n, uint32_t level)
  */
 static inline bool heap_has_bins(void)
 {
-    return hakmem_options.merged_cache && hakmem_options.batch_refill && !hakmem_options.audit;
+    return hakmem_options.merged_cache && option_now(batch_refill) && !hakmem_options.audit;
 }
 
 /* slab.c: where a heap keeps its slabs. */

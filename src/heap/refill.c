@@ -87,7 +87,7 @@ static void slab_release(struct heap *h, unsigned c, uint32_t count)
 /* Fault in ahead what the blocks of a clean slab will touch. */
 static void slab_populate(struct heap *h, struct slab *s, unsigned c)
 {
-    if (!s->clean || h->slabs[c] <= POPULATE_FROM_SLABS || !hakmem_options.populate)
+    if (!s->clean || h->slabs[c] <= POPULATE_FROM_SLABS || !option_now(populate))
         return;
     os_populate((void *)s->base, GRANULE);
     s->clean = false;
@@ -97,7 +97,7 @@ static void slab_populate(struct heap *h, struct slab *s, unsigned c)
 static void slab_carve(struct heap *h, struct slab *s, unsigned c)
 {
     size_t size = size_class_size(c);
-    uint32_t n = hakmem_options.batch_refill ? size_class_table[c].batch : 1;
+    uint32_t n = option_now(batch_refill) ? size_class_table[c].batch : 1;
     if (n > (uint32_t)(s->capacity - s->carved))
         n = s->capacity - s->carved;
     slab_populate(h, s, c);
@@ -135,7 +135,7 @@ static struct slab *heap_find_slab(struct heap *h, unsigned c)
             slab_carve(h, partial, c);
         return partial;
     }
-    if (s == NULL && !hakmem_options.remote_drain && foreign_drain(h)) {
+    if (s == NULL && !option_now(remote_drain) && foreign_drain(h)) {
         /* Switched off, it is the last resort before more memory. */
         partial = heap_take_partial(h, c);
         if (partial != NULL)
@@ -168,7 +168,7 @@ static COLD struct block *heap_take_one(struct heap *h, struct slab *s, unsigned
  */
 struct block *heap_refill(struct heap *h, unsigned c)
 {
-    if (foreign_waits(h) && hakmem_options.remote_drain && foreign_drain(h) && h->bin[c] != NULL) {
+    if (foreign_waits(h) && option_now(remote_drain) && foreign_drain(h) && h->bin[c] != NULL) {
         struct block *b = h->bin[c];
         h->bin[c] = b->next;
         return b;

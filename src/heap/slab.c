@@ -54,8 +54,10 @@ size_t heap_hold_limit(struct heap *h)
     if (load_relaxed(&h->state) != HEAP_ALIVE)
         return 0;
     size_t alive = heap_count_alive();
-    size_t share = hakmem_options.process_hold / (alive != 0 ? alive : 1);
-    return share < hakmem_options.thread_hold ? share : hakmem_options.thread_hold;
+    const struct options_run *run = options_run();
+    size_t share = load_relaxed(&run->process_hold) / (alive != 0 ? alive : 1);
+    size_t most = load_relaxed(&run->thread_hold);
+    return share < most ? share : most;
 }
 
 void slab_return_ready(struct heap *h, size_t keep)

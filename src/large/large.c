@@ -268,8 +268,10 @@ static size_t large_purge_locked(size_t keep, uint64_t freed_before_ms)
 
 static size_t large_budget(void)
 {
-    size_t share = totals.live / 100 * hakmem_options.large_cache_percent;
-    return share > hakmem_options.large_cache ? share : hakmem_options.large_cache;
+    const struct options_run *run = options_run();
+    size_t share = totals.live / 100 * load_relaxed(&run->large_cache_percent);
+    size_t least = load_relaxed(&run->large_cache);
+    return share > least ? share : least;
 }
 
 static void large_keep_budget_locked(void)
@@ -577,7 +579,7 @@ size_t large_trim(size_t keep)
 
 void large_age(uint64_t now_ms)
 {
-    uint64_t delay = hakmem_options.purge_delay;
+    uint64_t delay = option_now(purge_delay);
     lock_take(&large_lock);
     if (now_ms > delay)
         large_purge_locked(0, now_ms - delay);

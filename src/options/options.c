@@ -2,8 +2,11 @@
 #include "options/options.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "base/bits.h"
 #include "base/print.h"
+#include "options/files.h"
 #include "options/parse.h"
 #include "options/prewarm.h"
 #include "os/os.h"
@@ -12,71 +15,100 @@
 #define INITIAL_BYTES(value) value
 #define INITIAL_COUNT(value) value
 #define INITIAL_MILLIS(value) value
+#define INITIAL_ALLOCATOR(value) value
+#define INITIAL_PRESET(value) value
 #define INITIAL_PREWARM(value) {.count = value}
 
+#define INITIAL_OF_START(name, type, initial) .name = INITIAL_##type(initial),
+#define INITIAL_OF_RUN(name, type, initial)
 #define OPTION(name, type, initial, least, greatest, unit, when, help)                            \
-    .name = INITIAL_##type(initial),
+    INITIAL_OF_##when(name, type, initial)
 struct options hakmem_options = {
 #include "options/table.h"
 };
+#undef INITIAL_OF_START
+#undef INITIAL_OF_RUN
+
+#define INITIAL_OF_START(name, type, initial)
+#define INITIAL_OF_RUN(name, type, initial) .name = INITIAL_##type(initial),
+#define OPTION(name, type, initial, least, greatest, unit, when, help)                            \
+    INITIAL_OF_##when(name, type, initial)
+struct options_run hakmem_options_run[OPTIONS_COPIES] = {{
+#include "options/table.h"
+}};
+uint32_t options_current;
 
 _Static_assert(sizeof(struct options) == OPTIONS_ALIGNMENT, "the settings fill their pages");
 
-enum option_type { SWITCH, BYTES, COUNT, MILLIS, PREWARM };
-
-struct option_row {
-    const char *name;
-    enum option_type type;
-    unsigned offset; /* of the value in struct options */
-    uint64_t initial, least, greatest;
+const struct hakmem_page_options options_page = {
+    .size = sizeof options_page,
+    .count = OPTION_TOTAL,
+    .row_size = sizeof option_rows[0],
+    .start_sources = offsetof(struct options, source),
+    .run_size = sizeof hakmem_options_run[0],
+    .run_sources = offsetof(struct options_run, source),
+    .file_size = FILE_NAME_SIZE,
+    .file_count = FILE_NAMES,
+    .rows = (uintptr_t)option_rows,
+    .start = (uintptr_t)&hakmem_options,
+    .run = (uintptr_t)hakmem_options_run,
+    .run_current = (uintptr_t)&options_current,
+    .files = (uintptr_t)files_name,
 };
 
-#define OPTION(name, type, initial, least, greatest, unit, when, help)                            \
-    {#name, type, offsetof(struct options, name), initial, least, greatest},
-static const struct option_row rows[OPTION_TOTAL] = {
-#include "options/table.h"
-};
+/* Absolute name of the file of HAKMEM_CONF; "": none. Constant after options_start. */
+static char conf_path[FILE_PATH_SIZE];
 
 static const char prefix[] = "HAKMEM_";
-enum { PREFIX_LENGTH = sizeof prefix - 1, SHOWN_NAME = 48, SHOWN_VALUE = 64, LINE_SIZE = 384 };
+enum { PREFIX_LENGTH = sizeof prefix - 1, SHOWN_NAME = 48, SHOWN_VALUE = 64, LINE_SIZE = 512 };
 
-static void *value_of(const struct option_row *row)
+/* ---- the values in force ---- */
+
+/* Where the value of `row` is: in the START block, or in `run`. */
+static void *place_of(const option_row *row, const struct options_run *run)
 {
-    return (char *)&hakmem_options + row->offset;
+    return (row->when == HAKMEM_OPTION_START ? (char *)&hakmem_options : (char *)run) + row->offset;
 }
 
-static void store(const struct option_row *row, uint64_t value)
+static uint64_t load(const option_row *row)
 {
-    switch (row->type) {
-    case SWITCH: *(bool *)value_of(row) = value != 0; break;
-    case BYTES: *(size_t *)value_of(row) = (size_t)value; break;
-    case COUNT:
-    case MILLIS: *(uint32_t *)value_of(row) = (uint32_t)value; break;
-    case PREWARM: ((struct option_prewarm *)value_of(row))->count = 0; break;
+    const void *place = place_of(row, options_run());
+
+    switch (row->width) {
+    case 1: return load_relaxed((const uint8_t *)place);
+    case 4: return load_relaxed((const uint32_t *)place);
+    default: return load_relaxed((const uint64_t *)place);
     }
 }
 
-static void print_number(struct print_buffer *out, const struct option_row *row, uint64_t value)
+static void store(const option_row *row, struct options_run *run, uint64_t value)
 {
-    switch (row->type) {
-    case SWITCH: print_text(out, value != 0 ? "on" : "off"); break;
-    case BYTES: print_size(out, value); break;
-    case COUNT:
-    case MILLIS: print_decimal(out, value); break;
-    case PREWARM: break; /* the default is the empty list */
+    void *place = place_of(row, run);
+
+    switch (row->width) {
+    case 1: store_relaxed((uint8_t *)place, (uint8_t)value); break;
+    case 4: store_relaxed((uint32_t *)place, (uint32_t)value); break;
+    default: store_relaxed((uint64_t *)place, value); break;
     }
 }
 
-static void print_value(struct print_buffer *out, const struct option_row *row)
+static uint64_t source_of(const option_row *row)
 {
-    switch (row->type) {
-    case SWITCH: print_number(out, row, *(bool *)value_of(row)); break;
-    case BYTES: print_number(out, row, *(size_t *)value_of(row)); break;
-    case COUNT:
-    case MILLIS: print_number(out, row, *(uint32_t *)value_of(row)); break;
-    case PREWARM: prewarm_format(out, value_of(row)); break;
-    }
+    size_t i = (size_t)(row - option_rows);
+
+    return row->when == HAKMEM_OPTION_START ? hakmem_options.source[i]
+                                            : load_relaxed(&options_run()->source[i]);
 }
+
+static void print_value(struct print_buffer *out, const option_row *row)
+{
+    if (row->type == HAKMEM_OPTION_PREWARM)
+        prewarm_format(out, &hakmem_options.prewarm);
+    else
+        option_print(out, row, load(row));
+}
+
+/* ---- messages ---- */
 
 /* The variable's name of an option. */
 static void print_variable(struct print_buffer *out, const char *name)
@@ -96,177 +128,83 @@ static void message_begin(struct print_buffer *out, char *line)
 static void message_end(struct print_buffer *out)
 {
     print_char(out, '\n');
-    if (hakmem_options.messages)
-        os_write(2, out->start, print_stored(out));
+    os_write(2, out->start, print_stored(out));
 }
 
-static void message_value_begin(struct print_buffer *out, char *line,
-                                const struct option_row *row, const char *text)
+/* What holds in spite of a mistake. */
+static void print_standing(struct print_buffer *out, const struct options_draft *draft,
+                           const option_row *row)
 {
-    message_begin(out, line);
-    print_variable(out, row->name);
-    print_text(out, "='");
-    print_quoted(out, text, __builtin_strlen(text), SHOWN_VALUE);
-    print_text(out, "': ");
-}
+    if (row == NULL) {
+        print_text(out, "; ignored");
+        return;
+    }
+    uint64_t source = draft->source[row - option_rows];
+    bool from_default = HAKMEM_SOURCE_KIND(source) == HAKMEM_SOURCE_DEFAULT;
 
-static void message_value_end(struct print_buffer *out, const struct option_row *row)
-{
-    print_text(out, "; the default ");
-    print_number(out, row, row->initial);
+    print_text(out, from_default ? "; the default " : "; ");
+    options_draft_print(out, draft, row);
+    if (!from_default) {
+        print_text(out, " of ");
+        option_source_print(out, source, files_name_of(source));
+    }
     print_text(out, " stands");
-    message_end(out);
 }
 
-static void complain_syntax(const struct option_row *row, const char *text)
-{
-    static const char *const wanted[] = {
-        [SWITCH] = "not a switch (on or off)",
-        [BYTES] = "not a size (digits with an optional k, M, G or T)",
-        [COUNT] = "not a number (digits only)",
-        [MILLIS] = "not a number of milliseconds (digits only)",
-    };
-    char line[LINE_SIZE];
-    struct print_buffer out;
+/* ---- the environment ---- */
 
-    message_value_begin(&out, line, row, text);
-    print_text(&out, wanted[row->type]);
-    message_value_end(&out, row);
-}
+struct environment {
+    struct options_draft *draft;
+    const struct options_draft *told; /* what to name as standing; NULL: be silent */
+    unsigned mistakes;
+};
 
-static void complain_range(const struct option_row *row, const char *text, bool over,
-                           uint64_t limit)
+static void complain_value(struct environment *env, const option_row *row, const char *text,
+                           const struct print_buffer *why)
 {
     char line[LINE_SIZE];
     struct print_buffer out;
 
-    message_value_begin(&out, line, row, text);
-    print_text(&out, over ? "over the greatest value " : "under the least value ");
-    print_number(&out, row, limit);
-    message_value_end(&out, row);
-}
-
-static void complain_item(const char *text, size_t length, bool full)
-{
-    char line[LINE_SIZE];
-    struct print_buffer out;
-
+    env->mistakes++;
+    if (env->told == NULL)
+        return;
     message_begin(&out, line);
-    print_variable(&out, rows[OPTION_INDEX_prewarm].name);
-    print_text(&out, ": item '");
-    print_quoted(&out, text, length, SHOWN_VALUE);
-    print_text(&out, full ? "' is one too many (16 are possible); it and the rest are ignored"
-                          : "' is not SIZE:COUNT, superslabs:COUNT or pool:SIZE; ignored");
+    print_variable(&out, row->name);
+    print_text(&out, "='");
+    print_quoted(&out, text, strlen(text), SHOWN_VALUE);
+    print_text(&out, "': ");
+    print_bytes(&out, why->start, print_stored(why));
+    print_standing(&out, env->told, row);
     message_end(&out);
 }
 
-/* A bad item is named and left out; the others count. */
-static void set_prewarm(struct option_prewarm *list, const char *text)
+static void complain_item(void *context, const char *item, const char *text, size_t length)
 {
-    list->count = 0;
-    while (*text != '\0') {
-        struct option_prewarm_item item;
-        size_t length = 0;
-
-        while (text[length] != '\0' && text[length] != ',')
-            length++;
-        if (!prewarm_parse_item(text, length, &item)) {
-            complain_item(text, length, false);
-        } else if (list->count == OPTION_PREWARM_ITEMS) {
-            complain_item(text, length, true);
-            return;
-        } else {
-            list->item[list->count++] = item;
-        }
-        text += length;
-        text += *text == ',';
-    }
-}
-
-static bool set_value(const struct option_row *row, const char *text, enum option_origin origin)
-{
-    uint64_t greatest = row->greatest, value = 0;
-    size_t length = __builtin_strlen(text);
-    bool parsed = false, on = false;
-
-    switch (row->type) {
-    case SWITCH:
-        parsed = parse_switch(text, length, &on);
-        value = on;
-        break;
-    case BYTES:
-        /* A limit of 1T does not exist where an address has 32 bits. */
-        greatest = greatest < SIZE_MAX ? greatest : SIZE_MAX;
-        parsed = parse_size(text, length, &value);
-        break;
-    case COUNT:
-    case MILLIS: parsed = parse_number(text, length, &value); break;
-    case PREWARM:
-        set_prewarm(value_of(row), text);
-        parsed = true;
-        break;
-    }
-
-    if (!parsed) {
-        complain_syntax(row, text);
-        return false;
-    }
-    if (value < row->least || value > greatest) {
-        complain_range(row, text, value > greatest, value > greatest ? greatest : row->least);
-        return false;
-    }
-    if (row->type != PREWARM)
-        store(row, value);
-    hakmem_options.origin[row - rows] = (uint8_t)origin;
-    return true;
-}
-
-static const struct option_row *find(const char *name, size_t length)
-{
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        size_t j = 0;
-
-        while (j < length && rows[i].name[j] == name[j])
-            j++;
-        if (j == length && rows[i].name[j] == '\0')
-            return &rows[i];
-    }
-    return NULL;
-}
-
-/* The option of a variable, whose name is in upper case throughout. */
-static const struct option_row *find_variable(const char *name, size_t length)
-{
-    for (size_t i = 0; i < length; i++) {
-        if (name[i] != parse_upper(name[i]))
-            return NULL;
-    }
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        if (parse_same_word(name, length, rows[i].name))
-            return &rows[i];
-    }
-    return NULL;
-}
-
-static void complain_unknown(const char *name, size_t length)
-{
-    const struct option_row *nearest = NULL;
-    unsigned least = PARSE_WORD_MAX;
+    struct environment *env = context;
     char line[LINE_SIZE];
     struct print_buffer out;
 
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        unsigned distance = parse_distance(name, length, rows[i].name);
-        size_t longer = __builtin_strlen(rows[i].name);
+    (void)item;
+    env->mistakes++;
+    if (env->told == NULL)
+        return;
+    message_begin(&out, line);
+    print_variable(&out, option_rows[OPTION_INDEX_prewarm].name);
+    print_text(&out, ": ");
+    print_bytes(&out, text, length);
+    print_standing(&out, env->told, NULL);
+    message_end(&out);
+}
 
-        longer = longer > length ? longer : length;
-        /* With more than half of it changed it is another word, no slip of the pen. */
-        if (distance < least && distance * 2 <= longer) {
-            least = distance;
-            nearest = &rows[i];
-        }
-    }
+static void complain_unknown(struct environment *env, const char *name, size_t length)
+{
+    const option_row *nearest = option_nearest(name, length);
+    char line[LINE_SIZE];
+    struct print_buffer out;
 
+    env->mistakes++;
+    if (env->told == NULL)
+        return;
     message_begin(&out, line);
     print_text(&out, prefix);
     print_quoted(&out, name, length, SHOWN_NAME);
@@ -278,6 +216,20 @@ static void complain_unknown(const char *name, size_t length)
     }
     print_text(&out, "ignored");
     message_end(&out);
+}
+
+/* The option of a variable, whose name is in upper case throughout. */
+static const option_row *find_variable(const char *name, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if (name[i] != parse_upper(name[i]))
+            return NULL;
+    }
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        if (parse_same_word(name, length, option_rows[i].name))
+            return &option_rows[i];
+    }
+    return NULL;
 }
 
 /* The name after the prefix and its length; NULL when the entry is not ours. */
@@ -298,66 +250,229 @@ static const char *own_variable(const char *entry, size_t *length)
     return name;
 }
 
-/*
- * One pass over the environment: over `messages` alone, because it rules
- * whether the other pass, over all the rest, may speak. Of a variable that
- * occurs twice the first counts, as with getenv.
- */
-static void read_environment(char *const *envp, bool messages_pass)
+/* Of a variable that occurs twice the first good one counts, as with getenv. */
+static void set_variable(struct environment *env, const option_row *row, const char *text)
+{
+    enum { RANK = OPTION_RANK_ENVIRONMENT | OPTION_RANK_EXPLICIT };
+    uint64_t source = option_source(HAKMEM_SOURCE_ENVIRONMENT, 0, 0), value;
+    char reason[128];
+    struct print_buffer why;
+
+    if (env->draft->rank[row - option_rows] == RANK)
+        return;
+    if (row->type == HAKMEM_OPTION_PREWARM) {
+        options_draft_claim(env->draft, row, RANK, source, true);
+        prewarm_parse(&env->draft->prewarm, text, strlen(text), complain_item, env);
+        return;
+    }
+    print_begin(&why, reason, sizeof reason);
+    if (option_parse(row, text, strlen(text), &value, &why))
+        options_draft_set(env->draft, row, value, RANK, source, true);
+    else
+        complain_value(env, row, text, &why);
+}
+
+static void read_environment(struct environment *env, char *const *envp)
 {
     for (; *envp != NULL; envp++) {
         size_t length;
         const char *name = own_variable(*envp, &length);
+        const option_row *row;
 
         if (name == NULL)
             continue;
-
-        const struct option_row *row = find_variable(name, length);
-
-        if ((row == &rows[OPTION_INDEX_messages]) != messages_pass)
-            continue;
-        if (row == NULL) {
-            /* The name of the configuration file is for the reader of that file. */
-            if (!parse_same_word(name, length, "CONF"))
-                complain_unknown(name, length);
-        } else if (hakmem_options.origin[row - rows] != OPTION_FROM_ENVIRONMENT) {
-            set_value(row, name + length + 1, OPTION_FROM_ENVIRONMENT);
-        }
+        row = find_variable(name, length);
+        if (row != NULL)
+            set_variable(env, row, name + length + 1);
+        else if (!parse_same_word(name, length, "CONF"))
+            complain_unknown(env, name, length);
     }
 }
 
-/* A first chunk over the largest: who set only the largest means both. */
-static void fit_pool_arena(void)
+/* HAKMEM_CONF, with the present directory in front when it is relative: a reload may find another. */
+static bool find_conf(char *const *envp)
 {
+    static const char name[] = "HAKMEM_CONF=";
+    struct print_buffer out;
+
+    while (*envp != NULL && strncmp(*envp, name, sizeof name - 1) != 0)
+        envp++;
+    if (*envp == NULL)
+        return true;
+    const char *path = *envp + sizeof name - 1;
+    print_begin(&out, conf_path, sizeof conf_path);
+    if (path[0] != '/' && path[0] != '\0') {
+        out.length = os_directory(conf_path, sizeof conf_path);
+        print_char(&out, '/');
+    }
+    print_text(&out, path);
+    if (print_end(&out) < sizeof conf_path)
+        return true;
+    conf_path[0] = '\0';
+    return false;
+}
+
+/* ---- the files ---- */
+
+/* Who hears of mistakes: standard error, or who asked for a reload (the first only). */
+struct listener {
+    const struct options_draft *told; /* standard error: what to name as standing */
+    struct print_buffer *why;
+};
+
+/* Mistakes of one file that are named; `hakmemctl config check` names them all. */
+enum { MISTAKES_SHOWN = 4 };
+
+static void print_mistake(struct print_buffer *out, const struct config_reader *reader,
+                          const struct config_mistake *mistake)
+{
+    print_text(out, reader->path);
+    print_text(out, mistake->line != 0 ? ":" : ": ");
+    if (mistake->line != 0) {
+        print_decimal(out, mistake->line);
+        print_char(out, ':');
+        print_decimal(out, mistake->column);
+        print_text(out, ": ");
+    }
+    print_bytes(out, mistake->text, mistake->length);
+}
+
+static void tell_mistake(struct config_reader *reader, const struct config_mistake *mistake)
+{
+    struct listener *listener = reader->context;
     char line[LINE_SIZE];
     struct print_buffer out;
 
-    if (hakmem_options.pool_arena_init <= hakmem_options.pool_arena_max)
+    if (listener->why != NULL && reader->mistakes == 1)
+        print_mistake(listener->why, reader, mistake);
+    if (listener->told == NULL)
         return;
-    if (hakmem_options.origin[OPTION_INDEX_pool_arena_init] != OPTION_FROM_DEFAULT) {
+    if (reader->of_file > MISTAKES_SHOWN + 1)
+        return;
+    message_begin(&out, line);
+    if (reader->of_file == MISTAKES_SHOWN + 1) {
+        print_text(&out, reader->path);
+        print_text(&out, ": more mistakes: hakmemctl config check names them");
+    } else {
+        print_mistake(&out, reader, mistake);
+        print_standing(&out, listener->told, mistake->row);
+    }
+    message_end(&out);
+}
+
+/* A first chunk over the largest: who set only the largest means both. */
+static unsigned fit_pool_arena(struct options_draft *draft, bool speak)
+{
+    const option_row *first = &option_rows[OPTION_INDEX_pool_arena_init];
+    const option_row *largest = &option_rows[OPTION_INDEX_pool_arena_max];
+    uint64_t *init = &draft->value[OPTION_INDEX_pool_arena_init];
+    uint64_t *most = &draft->value[OPTION_INDEX_pool_arena_max];
+    uint64_t source = draft->source[OPTION_INDEX_pool_arena_init];
+    bool meant = HAKMEM_SOURCE_KIND(source) != HAKMEM_SOURCE_DEFAULT && HAKMEM_SOURCE_PRESET(source) == 0;
+    char line[LINE_SIZE];
+    struct print_buffer out;
+
+    if (*init <= *most)
+        return 0;
+    if (speak && meant) {
         message_begin(&out, line);
-        print_variable(&out, rows[OPTION_INDEX_pool_arena_init].name);
+        print_text(&out, first->name);
         print_text(&out, ": ");
-        print_value(&out, &rows[OPTION_INDEX_pool_arena_init]);
-        print_text(&out, " is over pool_arena_max; ");
-        print_value(&out, &rows[OPTION_INDEX_pool_arena_max]);
+        option_print(&out, first, *init);
+        print_text(&out, " is over ");
+        print_text(&out, largest->name);
+        print_text(&out, "; ");
+        option_print(&out, largest, *most);
         print_text(&out, " is used for both");
         message_end(&out);
     }
-    hakmem_options.pool_arena_init = hakmem_options.pool_arena_max;
+    if (!speak)
+        *init = *most;
+    return meant;
+}
+
+static unsigned read_files(struct options_draft *draft, struct listener *listener)
+{
+    struct config_reader reader = {
+        .draft = draft,
+        .is_meant = files_is_meant,
+        .report = tell_mistake,
+        .context = listener,
+    };
+
+    files_read(&reader, conf_path);
+    return reader.mistakes;
+}
+
+/* ---- start ---- */
+
+static void store_run(struct options_run *run, const struct options_draft *draft)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        if (option_rows[i].when == HAKMEM_OPTION_RUN)
+            store(&option_rows[i], run, draft->value[i]);
+        store_relaxed(&run->source[i], draft->source[i]);
+    }
+}
+
+static void store_start(const struct options_draft *draft)
+{
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        if (option_rows[i].when == HAKMEM_OPTION_START && option_rows[i].type != HAKMEM_OPTION_PREWARM)
+            store(&option_rows[i], NULL, draft->value[i]);
+        hakmem_options.source[i] = draft->source[i];
+    }
+    hakmem_options.prewarm = draft->prewarm;
+}
+
+/*
+ * The files and the environment are read without a word. Only when there was a
+ * mistake, and `messages` is on in the end, are they read once more to name it.
+ */
+static COLD void name_mistakes(struct options_draft *draft, char *const *envp, bool conf_fits)
+{
+    struct options_draft again;
+    struct environment env = {.draft = &again, .told = draft};
+    struct listener listener = {.told = draft};
+    char line[LINE_SIZE];
+    struct print_buffer out;
+
+    options_draft_begin(&again);
+    if (envp != NULL)
+        read_environment(&env, envp);
+    if (!conf_fits) {
+        message_begin(&out, line);
+        print_text(&out, "HAKMEM_CONF: the name of the file is too long; ignored");
+        message_end(&out);
+    }
+    read_files(&again, &listener);
+    fit_pool_arena(&again, true);
 }
 
 void options_start(char *const *envp, bool secure)
 {
-    for (size_t i = 0; i < OPTION_TOTAL; i++) {
-        store(&rows[i], rows[i].initial);
-        hakmem_options.origin[i] = OPTION_FROM_DEFAULT;
+    struct environment env = {.draft = &hakmem_options.base};
+    struct listener listener = {0};
+    struct options_draft draft;
+    bool conf_fits = true;
+
+    options_draft_begin(&hakmem_options.base);
+    conf_path[0] = '\0';
+    if (secure)
+        envp = NULL;
+    if (envp != NULL) {
+        conf_fits = find_conf(envp);
+        read_environment(&env, envp);
     }
-    if (envp == NULL || secure)
-        return;
-    read_environment(envp, true);
-    read_environment(envp, false);
-    fit_pool_arena();
+    draft = hakmem_options.base;
+
+    unsigned mistakes = env.mistakes + !conf_fits + read_files(&draft, &listener);
+
+    mistakes += fit_pool_arena(&draft, false);
+    if (mistakes > 0 && draft.value[OPTION_INDEX_messages] != 0)
+        name_mistakes(&draft, envp, conf_fits);
+    store_start(&draft);
+    store_run(&hakmem_options_run[options_current], &draft);
 }
 
 void options_seal(void)
@@ -365,16 +480,83 @@ void options_seal(void)
     (void)os_protect_read_only(&hakmem_options, sizeof hakmem_options);
 }
 
+/* ---- reload ---- */
+
+static bool is_changed(const struct options_draft *draft, const option_row *row)
+{
+    const struct option_prewarm *was = &hakmem_options.prewarm, *is = &draft->prewarm;
+
+    if (row->type != HAKMEM_OPTION_PREWARM)
+        return load(row) != draft->value[row - option_rows];
+    if (was->count != is->count)
+        return true;
+    for (uint32_t i = 0; i < is->count; i++) {
+        if (was->item[i].kind != is->item[i].kind || was->item[i].count != is->item[i].count ||
+            was->item[i].size != is->item[i].size)
+            return true;
+    }
+    return false;
+}
+
+bool options_reload(struct print_buffer *why, unsigned *changed, unsigned *need_restart)
+{
+    struct options_draft draft = hakmem_options.base;
+    struct listener listener = {.why = why};
+    uint32_t next = (options_current + 1) % OPTIONS_COPIES;
+
+    *changed = *need_restart = 0;
+    if (read_files(&draft, &listener) > 0)
+        return false;
+    fit_pool_arena(&draft, false);
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        const option_row *row = &option_rows[i];
+
+        if (!is_changed(&draft, row))
+            continue;
+        if (row->when == HAKMEM_OPTION_RUN) {
+            ++*changed;
+            continue;
+        }
+        print_text(why, (*need_restart)++ == 0 ? "needs restart: " : ", ");
+        print_text(why, row->name);
+    }
+    store_run(&hakmem_options_run[next], &draft);
+    store_release(&options_current, next); /* pairs with options_run */
+    return true;
+}
+
+/* ---- by name ---- */
+
+static const option_row *find(const char *name)
+{
+    return option_find(name, strlen(name));
+}
+
 bool options_set(const char *name, const char *value)
 {
-    const struct option_row *row = find(name, __builtin_strlen(name));
+    const option_row *row = find(name);
+    struct options_draft draft;
+    struct environment env = {.draft = &draft, .told = &draft};
 
-    return row != NULL && set_value(row, value, OPTION_FROM_CALL);
+    if (row == NULL)
+        return false;
+    options_draft_begin(&draft);
+    set_variable(&env, row, value);
+    if (draft.rank[row - option_rows] == 0)
+        return false;
+    if (row->type == HAKMEM_OPTION_PREWARM)
+        hakmem_options.prewarm = draft.prewarm;
+    else
+        store(row, &hakmem_options_run[options_current], draft.value[row - option_rows]);
+    hakmem_options.source[row - option_rows] = option_source(HAKMEM_SOURCE_CALL, 0, 0);
+    store_relaxed(&hakmem_options_run[options_current].source[row - option_rows],
+                  option_source(HAKMEM_SOURCE_CALL, 0, 0));
+    return true;
 }
 
 int options_format(const char *name, char *buf, size_t len)
 {
-    const struct option_row *row = find(name, __builtin_strlen(name));
+    const option_row *row = find(name);
     struct print_buffer out;
 
     if (row == NULL) {
@@ -386,19 +568,22 @@ int options_format(const char *name, char *buf, size_t len)
     return (int)print_end(&out);
 }
 
-const char *options_origin(const char *name)
+int options_origin(const char *name, char *buf, size_t len)
 {
-    static const char *const text[] = {
-        [OPTION_FROM_DEFAULT] = "default",
-        [OPTION_FROM_ENVIRONMENT] = "environment",
-        [OPTION_FROM_CALL] = "call",
-    };
-    const struct option_row *row = find(name, __builtin_strlen(name));
+    const option_row *row = find(name);
+    struct print_buffer out;
 
-    return row != NULL ? text[hakmem_options.origin[row - rows]] : NULL;
+    if (row == NULL) {
+        errno = ENOENT;
+        return -1;
+    }
+    uint64_t source = source_of(row);
+    print_begin(&out, buf, len);
+    option_source_print(&out, source, files_name_of(source));
+    return (int)print_end(&out);
 }
 
 const char *options_name(size_t index)
 {
-    return index < OPTION_TOTAL ? rows[index].name : NULL;
+    return index < OPTION_TOTAL ? option_rows[index].name : NULL;
 }

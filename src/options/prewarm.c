@@ -33,9 +33,47 @@ bool prewarm_parse_item(const char *text, size_t length, struct option_prewarm_i
             return false;
         item->kind = superslabs ? OPTION_PREWARM_SUPERSLABS : OPTION_PREWARM_BLOCKS;
     }
-    item->size = (size_t)size;
+    item->size = size;
     item->count = (uint32_t)count;
     return true;
+}
+
+static void tell_bad(const char *item, size_t length, const char *what, prewarm_bad *bad,
+                     void *context)
+{
+    enum { SHOWN_ITEM = 64, TEXT_SIZE = 192 };
+    char text[TEXT_SIZE];
+    struct print_buffer out;
+
+    print_begin(&out, text, sizeof text);
+    print_text(&out, "item '");
+    print_quoted(&out, item, length, SHOWN_ITEM);
+    print_text(&out, what);
+    bad(context, item, text, print_stored(&out));
+}
+
+void prewarm_parse(struct option_prewarm *list, const char *text, size_t length, prewarm_bad *bad,
+                   void *context)
+{
+    list->count = 0;
+    while (length > 0) {
+        struct option_prewarm_item item;
+        size_t end = 0;
+
+        while (end < length && text[end] != ',')
+            end++;
+        if (!prewarm_parse_item(text, end, &item)) {
+            tell_bad(text, end, "' is not SIZE:COUNT, superslabs:COUNT or pool:SIZE", bad, context);
+        } else if (list->count == OPTION_PREWARM_ITEMS) {
+            tell_bad(text, end, "' and what follows is too much (16 are possible)", bad, context);
+            return;
+        } else {
+            list->item[list->count++] = item;
+        }
+        end += end < length;
+        text += end;
+        length -= end;
+    }
 }
 
 void prewarm_format(struct print_buffer *out, const struct option_prewarm *list)

@@ -13,17 +13,28 @@
  * BYTES     size_t    digits with an optional k, M, G or T (powers of 1024)
  * COUNT     uint32_t  digits
  * MILLIS    uint32_t  digits
+ * ALLOCATOR uint32_t  hakmem libc
+ * PRESET    uint32_t  latency balanced lowmem hardened (options/presets.h)
  * PREWARM   struct option_prewarm   a list, see its help
  *
  * when      START: read once when the process starts
  *           RUN:   every part of hakmem looks at it anew, so that a running
- *                  process could take a new value
+ *                  process takes a new value when it is told to reload
  * unit      for people; "" where there is none
  */
 #define OPTION_K(n) ((uint64_t)(n) << 10)
 #define OPTION_M(n) ((uint64_t)(n) << 20)
 #define OPTION_G(n) ((uint64_t)(n) << 30)
 #define OPTION_T(n) ((uint64_t)(n) << 40)
+
+/* Whose allocator, and sets of values */
+OPTION(allocator, ALLOCATOR, 0, 0, 1, "", START,
+       "hakmem, or libc: the program uses the C library's own allocator although hakmem is "
+       "loaded. The way out for one program where hakmem is enabled for all.")
+OPTION(preset, PRESET, 1, 0, 3, "", RUN,
+       "A set of values: balanced is the defaults; latency keeps more free memory, for longer; "
+       "lowmem gives it back soon; hardened checks counters and lists while the program runs. "
+       "An option that is set by its own name in the same place keeps that value.")
 
 /* The pool: blocks of 8 to 64 KiB */
 OPTION(pool_arena_init, BYTES, OPTION_M(1), OPTION_K(256), OPTION_M(8), "bytes", START,

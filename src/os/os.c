@@ -2,8 +2,13 @@
 #include "os/os.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -181,6 +186,106 @@ uint64_t os_now_ms(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static long os_result(long result)
+{
+    return result < 0 ? -errno : result;
+}
+
+static int os_open_with(const char *path, int flags)
+{
+    int saved = errno;
+    long fd;
+    do
+        fd = os_result(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags));
+    while (fd == -EINTR);
+    errno = saved;
+    return (int)fd;
+}
+
+int os_open(const char *path)
+{
+    return os_open_with(path, 0);
+}
+
+int os_open_directory(const char *path)
+{
+    return os_open_with(path, O_DIRECTORY);
+}
+
+void os_close(int fd)
+{
+    int saved = errno;
+    (void)syscall(SYS_close, fd);
+    errno = saved;
+}
+
+long os_read(int fd, void *memory, size_t size)
+{
+    int saved = errno;
+    size_t done = 0;
+    long n = 0;
+    while (done < size) {
+        n = os_result(syscall(SYS_read, fd, (char *)memory + done, size - done));
+        if (n == -EINTR)
+            continue;
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    errno = saved;
+    return n < 0 ? n : (long)done;
+}
+
+long os_file_size(int fd)
+{
+    int saved = errno;
+    struct stat about;
+    long size = os_result(fstat(fd, &about));
+    errno = saved;
+    if (size < 0)
+        return size;
+    if (S_ISREG(about.st_mode))
+        return about.st_size < LONG_MAX ? (long)about.st_size : LONG_MAX;
+    return S_ISDIR(about.st_mode) ? -EISDIR : -EINVAL;
+}
+
+void os_read_names(int fd, void (*visit)(const char *name))
+{
+    /* struct linux_dirent64: inode and offset, then these. */
+    enum { LENGTH_AT = 16, NAME_AT = 19 };
+    char entries[1024] __attribute__((aligned(8)));
+    int saved = errno;
+    long n;
+    while ((n = syscall(SYS_getdents64, fd, entries, sizeof entries)) > 0) {
+        for (long at = 0; at < n;) {
+            unsigned short length;
+            memcpy(&length, entries + at + LENGTH_AT, sizeof length);
+            visit(entries + at + NAME_AT);
+            at += length;
+        }
+    }
+    errno = saved;
+}
+
+size_t os_directory(char *memory, size_t size)
+{
+    int saved = errno;
+    bool known = getcwd(memory, size) != NULL && memory[0] == '/';
+    errno = saved;
+    return known ? strlen(memory) : 0;
+}
+
+bool os_executable(char *memory, size_t size)
+{
+    int saved = errno;
+    ssize_t n = readlink("/proc/self/exe", memory, size - 1);
+    errno = saved;
+    if (n <= 0)
+        return false;
+    memory[n] = '\0';
+    return true;
 }
 
 bool os_write(int fd, const char *text, size_t length)

@@ -38,6 +38,24 @@ bool os_protect_read_only(void *start, size_t size);
 /* Milliseconds of a clock that never goes back; no system call where the vDSO serves it. */
 uint64_t os_now_ms(void);
 
+/*
+ * Files, to read the configuration. No cancellation points: malloc must not
+ * become one. A result below 0 is the negative number of the error.
+ */
+int os_open(const char *path);           /* to read; never waits, also not for a FIFO */
+int os_open_directory(const char *path);
+void os_close(int fd);
+/* Up to `size` bytes; less only at the end. */
+long os_read(int fd, void *memory, size_t size);
+/* Bytes of a regular file; -EISDIR for a directory, -EINVAL for anything else. */
+long os_file_size(int fd);
+/* Names of a directory: calls visit for each, as the kernel gives them. */
+void os_read_names(int fd, void (*visit)(const char *name));
+/* The present directory, without a NUL; its length, 0 when it is not known or too long. */
+size_t os_directory(char *memory, size_t size);
+/* The path of this program's executable into memory[0..size), with a NUL. False: not known. */
+bool os_executable(char *memory, size_t size);
+
 /* Write all of it. False when that failed; only then errno says why. */
 bool os_write(int fd, const char *text, size_t length);
 

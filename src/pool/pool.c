@@ -313,7 +313,7 @@ static void pool_touch_locked(struct pool_chunk *chunk, unsigned first, unsigned
         return;
     unsigned start = first > chunk->touched ? first : chunk->touched;
     chunk->touched = end;
-    if (!hakmem_options.populate || totals.used < POPULATE_FROM)
+    if (!option_now(populate) || totals.used < POPULATE_FROM)
         return;
     /* An eighth of a chunk at once: many blocks a call, and little that may stay unused. */
     unsigned step = chunk->units / 8;
@@ -476,7 +476,7 @@ size_t pool_trim(size_t keep)
 
 void pool_age(uint64_t now_ms)
 {
-    uint64_t delay = hakmem_options.purge_delay;
+    uint64_t delay = option_now(purge_delay);
     if (now_ms < delay)
         return;
     lock_take(&pool_lock);

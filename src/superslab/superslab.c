@@ -196,11 +196,11 @@ static struct superslab *superslab_dirty_locked(void)
 static struct superslab *superslab_choose_locked(void)
 {
     if (nonempty != 0) {
-        struct superslab *ss = hakmem_options.hot_first && dirty_partial > 0 ? superslab_dirty_locked()
+        struct superslab *ss = option_now(hot_first) && dirty_partial > 0 ? superslab_dirty_locked()
                                                                              : NULL;
         if (ss != NULL)
             return ss;
-        unsigned n = hakmem_options.hot_first ? bits_lowest32(nonempty) : bits_highest(nonempty);
+        unsigned n = option_now(hot_first) ? bits_lowest32(nonempty) : bits_highest(nonempty);
         return container_of(list_front(&buckets[n]), struct superslab, link);
     }
     if (list_is_empty(&empty_lru) && !superslab_map_locked(totals.superslabs / 16 + 1))
@@ -351,7 +351,7 @@ size_t superslab_trim(size_t keep)
 
 void superslab_age(uint64_t now_ms)
 {
-    uint64_t delay = hakmem_options.purge_delay;
+    uint64_t delay = option_now(purge_delay);
     lock_take(&superslab_lock);
     while (started && !list_is_empty(&empty_lru)) {
         struct superslab *ss = container_of(list_front(&empty_lru), struct superslab, link);

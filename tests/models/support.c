@@ -22,7 +22,9 @@ const struct size_class size_class_table[CLASS_COUNT] = {
     {SIZE_OF_THREE, 3, 1, 2, ((1ull << 32) + SIZE_OF_THREE - 1) / SIZE_OF_THREE},
 };
 
-struct options hakmem_options = {.batch_refill = true, .remote_drain = true, .merged_cache = true};
+struct options hakmem_options = {.merged_cache = true};
+struct options_run hakmem_options_run[OPTIONS_COPIES] = {{.batch_refill = true, .remote_drain = true}};
+uint32_t options_current;
 struct registry_root registry_root __attribute__((aligned(4096)));
 
 static struct slab slab_room[SLABS];

@@ -56,7 +56,7 @@ int heap_view_start(void **state)
     start_if_needed();
     if (unit_defaults(state) != 0)
         return -1;
-    hakmem_options.purge_delay = 3600000;
+    OPTION_SET(purge_delay) = 3600000;
     mine = heap_of_thread();
     if (mine == NULL)
         return -1;

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "options/options.h"
+#include "options/files.h"
 #include "os/os.h"
 #include "support/support.h"
 
@@ -16,6 +16,7 @@ int unit_defaults(void **state)
     os_fail_after(-1);
     if (mprotect(&hakmem_options, sizeof hakmem_options, PROT_READ | PROT_WRITE) != 0)
         return -1;
+    files_directory = "/nonexistent"; /* not what this machine has */
     options_start(NULL, false);
     return 0;
 }

@@ -7,6 +7,9 @@
 #ifndef TESTS_SUPPORT_UNIT_H
 #define TESTS_SUPPORT_UNIT_H
 
+/* A RUN option, to be read and set. START options are in hakmem_options. */
+#define OPTION_SET(name) (hakmem_options_run[options_current].name)
+
 /*
  * Set-up of a group, or of a test: every option has its default and can be
  * written (the library seals its settings before main), and no call to the

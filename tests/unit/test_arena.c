@@ -11,6 +11,7 @@
 #include "heap/internal.h"
 #include "support/heap_view.h"
 #include "support/support.h"
+#include "support/unit.h"
 
 enum { MANY = 400 };
 
@@ -94,7 +95,7 @@ static void an_arena_holds_three_quarters_of_what_its_thread_may_hold(void **sta
     size_t limit = MIB - MIB / READY_PART, most = 0;
 
     (void)state;
-    hakmem_options.thread_hold = MIB;
+    OPTION_SET(thread_hold) = MIB;
     for (size_t i = 0; i < MANY; i++)
         block[i] = take(9000 + i * 137 % 56000);
     for (size_t i = 0; i < MANY; i++) {
@@ -114,12 +115,12 @@ static void where_nothing_may_be_held_blocks_go_straight_back(void **state)
 
     (void)state;
     arena_flush(mine);
-    hakmem_options.thread_hold = 0;
+    OPTION_SET(thread_hold) = 0;
     mine->arena_limit = 0;
     give(p);
     assert_int_equal(mine->arena_bytes, 0);
     assert_int_equal(pool_in_use(), 0);
-    hakmem_options.thread_hold = MIB;
+    OPTION_SET(thread_hold) = MIB;
     hakmem_options.merged_cache = false; /* nor with the bins switched off */
     p = take(40000);
     give(p);
@@ -181,7 +182,7 @@ static void at_random_the_bytes_of_the_arena_are_those_of_its_bins(void **state)
     size_t live = 0;
 
     (void)state;
-    hakmem_options.thread_hold = MIB;
+    OPTION_SET(thread_hold) = MIB;
     for (int step = 0; step < (TEST_TSAN ? 3000 : 20000); step++) {
         size_t at = random_below(&random, MANY);
 

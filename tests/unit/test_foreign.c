@@ -11,6 +11,7 @@
 #include "heap/internal.h"
 #include "support/heap_view.h"
 #include "support/support.h"
+#include "support/unit.h"
 
 enum { MANY = 2000 };
 
@@ -93,7 +94,7 @@ static void without_gathering_each_block_is_a_ring(void **state)
     uint64_t rings = counted(mine, COUNTER_drained_rings);
 
     (void)state;
-    hakmem_options.remote_batch = 0;
+    OPTION_SET(remote_batch) = 0;
     fill(50, 200);
     run_in_thread(post_each, NULL);
     assert_true(foreign_drain(mine));
@@ -111,7 +112,7 @@ static void gather_many(void *argument)
         size_t sum = 0;
 
         heap_free(h, block[i], "free");
-        require_at_most(h->remote.bytes, hakmem_options.remote_batch);
+        require_at_most(h->remote.bytes, OPTION_SET(remote_batch));
         for (unsigned n = 0; n < REMOTE_CACHE_ENTRIES; n++) {
             if (h->remote.batch[n].slab != NULL)
                 sum += h->remote.batch[n].count * slab_block_size(h->remote.batch[n].slab);
@@ -123,7 +124,7 @@ static void gather_many(void *argument)
 static void no_more_is_gathered_than_the_option_says_and_an_exit_posts_it_all(void **state)
 {
     (void)state;
-    hakmem_options.remote_batch = 20000;
+    OPTION_SET(remote_batch) = 20000;
     fill(MANY, 600); /* more slabs than the cache has entries would hold */
     run_in_thread(gather_many, NULL);
     assert_true(foreign_drain(mine));
@@ -154,7 +155,7 @@ static void slabs_of_an_owner_that_sleeps_are_given_back_for_it(void **state)
     size_t slabs, capacity = size_class_table[SLAB_CLASSES - 1].capacity;
 
     (void)state;
-    hakmem_options.remote_batch = 0; /* a ring each: the queue is soon long */
+    OPTION_SET(remote_batch) = 0; /* a ring each: the queue is soon long */
     fill(60 * capacity, SIZE_SLAB_MAX);
     slabs = slabs_in_use();
     assert_int_equal(slabs, 60);

@@ -135,8 +135,8 @@ static void what_is_said_to_be_zeroed_is_zero(void **state)
     uint64_t random = 2;
 
     (void)state;
-    hakmem_options.large_cache = 2 * MIB;
-    hakmem_options.large_cache_percent = 0;
+    OPTION_SET(large_cache) = 2 * MIB;
+    OPTION_SET(large_cache_percent) = 0;
     for (int step = 0; step < (TEST_TSAN ? 200 : 1000); step++) {
         size_t at = random_below(&random, MANY);
         bool zeroed;
@@ -266,8 +266,8 @@ static void free_spans_stay_resident_up_to_the_budget(void **state)
     char *block[16];
 
     (void)state;
-    hakmem_options.large_cache = 3 * MIB;
-    hakmem_options.large_cache_percent = 100;
+    OPTION_SET(large_cache) = 3 * MIB;
+    OPTION_SET(large_cache_percent) = 100;
     for (unsigned i = 0; i < 16; i++)
         block[i] = take(MIB);
     for (unsigned i = 0; i < 16; i++) {
@@ -286,8 +286,8 @@ static void what_a_block_leaves_when_it_shrinks_counts_in_the_budget(void **stat
     char *p[2] = {take(8 * MIB), take(8 * MIB)};
 
     (void)state;
-    hakmem_options.large_cache = MIB;
-    hakmem_options.large_cache_percent = 0;
+    OPTION_SET(large_cache) = MIB;
+    OPTION_SET(large_cache_percent) = 0;
     assert_ptr_equal(resize(p[0], 7 * MIB), p[0]);
     assert_int_equal(totals().dirty, MIB);
     assert_ptr_equal(resize(p[1], MIB), p[1]);
@@ -323,7 +323,7 @@ static void what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_d
     uint64_t before = os_now_ms();
 
     (void)state;
-    hakmem_options.purge_delay = 3600000;
+    OPTION_SET(purge_delay) = 3600000;
     memset(first, 1, MIB);
     memset(second, 2, MIB);
     give(first);

@@ -204,8 +204,8 @@ static void any_sequence_of_calls_keeps_content_and_counts(void **state)
     bool zeroed;
 
     (void)state;
-    hakmem_options.large_cache = 2 * MIB;
-    hakmem_options.large_cache_percent = 0;
+    OPTION_SET(large_cache) = 2 * MIB;
+    OPTION_SET(large_cache_percent) = 0;
     for (int step = 0; step < STEPS; step++) {
         size_t at = random_below(&random, MANY), kind = random_below(&random, 3);
 

@@ -11,6 +11,7 @@
 #include "options/options.h"
 #include "os/os.h"
 #include "support/pool_blocks.h"
+#include "support/unit.h"
 
 enum { MANY = 600, STEPS = TEST_TSAN ? 4000 : 20000 };
 #define NEVER UINT64_MAX /* a time at which everything is old */
@@ -20,8 +21,8 @@ static void free_memory_goes_back_to_the_cap_when_it_is_half_above_it(void **sta
     static char *block[MANY];
 
     (void)state;
-    hakmem_options.superslab_cache = 4 * MIB;
-    hakmem_options.superslab_cache_percent = 0;
+    OPTION_SET(superslab_cache) = 4 * MIB;
+    OPTION_SET(superslab_cache_percent) = 0;
     for (int i = 0; i < MANY; i++)
         block[i] = take(64 * KIB);
     for (int i = 0; i < MANY; i++) {
@@ -84,7 +85,7 @@ static void only_what_is_older_than_the_delay_goes_back(void **state)
     char *kept = take(9 * KIB), *p = take(60 * KIB);
 
     (void)state;
-    hakmem_options.purge_delay = 3600000;
+    OPTION_SET(purge_delay) = 3600000;
     give(p);
     pool_age(0);
     pool_age(before);
@@ -166,8 +167,8 @@ static void any_sequence_of_takes_and_gives_keeps_content_and_counts(void **stat
     size_t used = 0;
 
     (void)state;
-    hakmem_options.superslab_cache = 2 * MIB;
-    hakmem_options.superslab_cache_percent = 0;
+    OPTION_SET(superslab_cache) = 2 * MIB;
+    OPTION_SET(superslab_cache_percent) = 0;
     for (int step = 0; step < STEPS; step++) {
         /* few live blocks, many, few */
         size_t most = step / (STEPS / 4) % 2 == 0 ? 60 : MANY;

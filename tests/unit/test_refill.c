@@ -14,6 +14,7 @@
 #include "os/os.h"
 #include "support/heap_view.h"
 #include "support/support.h"
+#include "support/unit.h"
 
 enum { MANY = 5000 };
 
@@ -123,7 +124,7 @@ static void a_partial_slab_serves_before_untouched_room_and_that_before_a_new_sl
 static void without_batches_each_call_carves_one_block(void **state)
 {
     (void)state;
-    hakmem_options.batch_refill = false;
+    OPTION_SET(batch_refill) = false;
     for (size_t i = 0; i < 200; i++) {
         block[i] = take(64);
         assert_int_equal(registry_find(block[i])->carved, i + 1);

@@ -11,6 +11,7 @@
 #include "heap/internal.h"
 #include "support/heap_view.h"
 #include "support/support.h"
+#include "support/unit.h"
 
 enum { MANY = 9000 };
 
@@ -83,7 +84,7 @@ static void ready_slabs_are_a_quarter_of_what_a_heap_may_hold(void **state)
     struct slab *s[20];
 
     (void)state;
-    hakmem_options.thread_hold = 2 * MIB;
+    OPTION_SET(thread_hold) = 2 * MIB;
     assert_int_equal(heap_hold_limit(mine), 2 * MIB);
     for (unsigned i = 0; i < 20; i++)
         s[i] = slab_obtain(mine, 1);
@@ -92,7 +93,7 @@ static void ready_slabs_are_a_quarter_of_what_a_heap_may_hold(void **state)
         assert_true(mine->ready_count * GRANULE <= 2 * MIB / READY_PART);
     }
     assert_int_equal(mine->ready_count, 8);
-    hakmem_options.process_hold = 64 * KIB; /* of all threads; this is the only one */
+    OPTION_SET(process_hold) = 64 * KIB; /* of all threads; this is the only one */
     assert_int_equal(heap_hold_limit(mine), 64 * KIB);
     slab_park(mine, slab_obtain(mine, 1));
     assert_int_equal(mine->ready_count, 0);

@@ -148,7 +148,7 @@ static void without_hot_first_the_emptiest_serves(void **state)
     struct slab *s;
 
     (void)state;
-    hakmem_options.hot_first = false;
+    OPTION_SET(hot_first) = false;
     make_room(room);
     s = superslab_slab_take();
     assert_int_equal(superslab_base(s), superslab_base(taken[2 * SUPERSLAB_SLABS]));
@@ -161,8 +161,8 @@ static void empty_superslabs_stay_up_to_the_cap_and_those_empty_longest_go(void 
     uintptr_t base[5];
 
     (void)state;
-    hakmem_options.superslab_cache = 2 * SUPERSLAB_SIZE;
-    hakmem_options.superslab_cache_percent = 0;
+    OPTION_SET(superslab_cache) = 2 * SUPERSLAB_SIZE;
+    OPTION_SET(superslab_cache_percent) = 0;
     take(0, MANY);
     for (unsigned i = 0; i < 5; i++)
         base[i] = superslab_base(taken[i * SUPERSLAB_SLABS]);
@@ -181,7 +181,7 @@ static void empty_superslabs_stay_up_to_the_cap_and_those_empty_longest_go(void 
 static void without_reuse_an_empty_superslab_goes_at_once(void **state)
 {
     (void)state;
-    hakmem_options.superslab_reuse = false;
+    OPTION_SET(superslab_reuse) = false;
     take(0, SUPERSLAB_SLABS + 1);
     give(0, SUPERSLAB_SLABS + 1);
     assert_int_equal(totals().superslabs, 0);
@@ -191,8 +191,8 @@ static void without_reuse_an_empty_superslab_goes_at_once(void **state)
 static void free_slabs_between_used_ones_stay_up_to_half_more_than_the_cap(void **state)
 {
     (void)state;
-    hakmem_options.superslab_cache = SUPERSLAB_SIZE;
-    hakmem_options.superslab_cache_percent = 0;
+    OPTION_SET(superslab_cache) = SUPERSLAB_SIZE;
+    OPTION_SET(superslab_cache_percent) = 0;
     take(0, MANY);
     for (size_t i = 0; i < MANY; i++) {
         if (i % SUPERSLAB_SLABS >= 2)
@@ -247,7 +247,7 @@ static void only_what_is_older_than_the_delay_goes_back(void **state)
     uint64_t before = os_now_ms();
 
     (void)state;
-    hakmem_options.purge_delay = 3600000;
+    OPTION_SET(purge_delay) = 3600000;
     take(0, 2 * SUPERSLAB_SLABS);
     give(0, SUPERSLAB_SLABS + 3); /* one becomes empty, the other stays in use */
     superslab_age(0);
@@ -298,8 +298,8 @@ static void any_sequence_of_takes_and_gives_keeps_masks_and_counts(void **state)
     size_t used = 0;
 
     (void)state;
-    hakmem_options.superslab_cache = SUPERSLAB_SIZE;
-    hakmem_options.superslab_cache_percent = 0;
+    OPTION_SET(superslab_cache) = SUPERSLAB_SIZE;
+    OPTION_SET(superslab_cache_percent) = 0;
     for (int step = 0; step < 4000; step++) {
         size_t which = random_below(&random, MANY);
 
