@@ -13,6 +13,8 @@
 #define BIN_WORDS (BIN_COUNT / 64)
 #define GROW_MIN (4 * MIB)
 #define GROW_MAX (32 * MIB)
+/* Of a large span that is over the budget this much at least: fewer calls. */
+#define PURGE_MIN (8 * MIB)
 #define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
 
 struct lock large_lock = LOCK_INIT(RANK_LARGE);
@@ -241,12 +243,18 @@ static bool span_split_locked(struct span *span, size_t size)
     return true;
 }
 
-static void span_purge_locked(struct span *span)
+/*
+ * Give back `bytes` of what is resident, or PURGE_MIN where that is more: the
+ * end, since blocks are cut from the start.
+ */
+static void span_purge_locked(struct span *span, size_t bytes)
 {
+    bytes = bits_round_up(bytes > PURGE_MIN ? bytes : PURGE_MIN, GRANULE);
+    uintptr_t from = bytes < span_dirty(span) ? span->dirty_to - bytes : span->dirty_from;
     bin_remove_locked(span);
-    if (os_purge((void *)span->dirty_from, span_dirty(span))) {
-        span_set_dirty(span, 0, 0);
-        span->zero = true;
+    if (os_purge((void *)from, span->dirty_to - from)) {
+        span_set_dirty(span, span->dirty_from, from);
+        span->zero = span_dirty(span) == 0;
     }
     bin_insert_locked(span);
 }
@@ -259,7 +267,7 @@ static size_t large_purge_locked(size_t keep, uint64_t freed_before_ms)
         size_t dirty = totals.dirty;
         if (span->freed_ms > freed_before_ms)
             break;
-        span_purge_locked(span);
+        span_purge_locked(span, dirty - keep);
         if (totals.dirty == dirty)
             break; /* the system refused */
     }

@@ -17,8 +17,8 @@
  * Free spans stand in bins by size: exact up to 64 granules, then sixteen to a
  * doubling; a bit for each bin that has a member. What is freed stays resident
  * ("dirty") up to a budget of max(large_cache, large_cache_percent of the live
- * bytes); beyond it, and after purge_delay, the pages that were freed first
- * are given back and the span stays as address space.
+ * bytes); beyond it as much as is too much, and after purge_delay all, of the
+ * pages that were freed first is given back; the span stays as address space.
  *
  * One lock guards all of it.
  */

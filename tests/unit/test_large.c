@@ -342,6 +342,25 @@ static void what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_d
     give(wall2);
 }
 
+static void of_a_span_over_the_budget_the_end_is_given_back(void **state)
+{
+    enum { SIZE = 32 * MIB, BUDGET = 20 * MIB };
+    char *p = take(SIZE);
+    bool zeroed;
+
+    (void)state;
+    OPTION_SET(large_cache) = BUDGET;
+    OPTION_SET(large_cache_percent) = 0;
+    memset(p, 1, SIZE);
+    give(p);
+    assert_int_equal(totals().dirty, BUDGET);
+    assert_ptr_equal(large_alloc(SIZE, GRANULE, &zeroed), p);
+    assert_false(zeroed);
+    assert_true(p[0] == 1 && p[BUDGET - 1] == 1);
+    assert_true(all_zero(p + BUDGET, SIZE - BUDGET));
+    give(p);
+}
+
 static void when_memory_is_short_all_free_spans_are_unmapped(void **state)
 {
     char *block[10];
@@ -414,6 +433,7 @@ int main(void)
         TEST(the_smallest_and_the_largest_sizes_that_cannot_be_are_refused),
         TEST(free_spans_stay_resident_up_to_the_budget),
         TEST(what_a_block_leaves_when_it_shrinks_counts_in_the_budget),
+        TEST(of_a_span_over_the_budget_the_end_is_given_back),
         TEST(a_trim_leaves_at_most_what_it_is_told),
         TEST(what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_delay),
         TEST(what_is_resident_behind_a_cut_goes_back),
