@@ -149,6 +149,12 @@ struct hakmem_structures {
         uint32_t queue;         /* uint64: rings << 48 | address of the newest ring that others handed over */
         uint32_t thread;        /* int32: its thread's id (in the thread's namespace); 0: not known */
         uint32_t ring_link;     /* in a ring, uint64: blocks << 48 | next ring, an address in the same way */
+        uint32_t batches;       /* what `gathered` consists of: an array */
+        uint32_t batch_count;   /* its entries */
+        uint32_t batch_stride;  /* bytes from one to the next */
+        uint32_t batch_slab;    /* uint64: address of the slab; 0: free */
+        uint32_t batch_blocks;  /* uint32: blocks of that slab */
+        uint32_t unused;
     } heap;
 
     struct {                  /* slab: descriptor of a granule; also at the start of a span */
@@ -200,7 +206,7 @@ struct hakmem_structures {
         int32_t touched;      /* uint64: live: bytes from its start that may be resident */
         int32_t dirty_from;   /* uint64: free: what lies outside of [dirty_from, dirty_to) is not resident */
         int32_t dirty_to;     /* uint64 */
-        int32_t unused;
+        int32_t previous;     /* uint64: back, from link to link */
     } span;
 };
 

@@ -83,6 +83,11 @@ static const struct hakmem_structures structures = {
         .queue = offsetof(struct heap, queue.word),
         .thread = HEAP_THREAD,
         .ring_link = offsetof(struct ring, link),
+        .batches = offsetof(struct heap, remote.batch),
+        .batch_count = REMOTE_CACHE_ENTRIES,
+        .batch_stride = sizeof(struct remote_batch),
+        .batch_slab = offsetof(struct remote_batch, slab),
+        .batch_blocks = offsetof(struct remote_batch, count),
     },
     .slab = {
         .bytes = sizeof(struct slab),
@@ -128,6 +133,7 @@ static const struct hakmem_structures structures = {
         .touched = FROM_SPAN(touched),
         .dirty_from = FROM_SPAN(dirty_from),
         .dirty_to = FROM_SPAN(dirty_to),
+        .previous = FROM_SPAN(all_link.prev),
     },
 };
 

@@ -10,11 +10,12 @@
 
 #include "hakmemctl/command.h"
 
-extern const struct command command_list;
+extern const struct command command_list, command_stat;
 
 /* In the order of the help text. */
 static const struct command *const commands[] = {
     &command_list,
+    &command_stat,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -2,6 +2,7 @@
 #include "hakmemctl/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -43,6 +44,40 @@ static bool process_read_live(const struct process *process, uint64_t address, v
 bool process_read(const struct process *process, uint64_t address, void *to, size_t size)
 {
     return address <= UINT64_MAX - size && process->read(process, address, to, size);
+}
+
+/* Pages whose presence is looked up at once. */
+#define PRESENT_BATCH 64
+#define PRESENT ((uint64_t)3 << 62) /* resident or swapped out */
+
+bool process_read_present(const struct process *process, uint64_t address, void *to, size_t size)
+{
+    uint64_t entries[PRESENT_BATCH], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    char *at = to;
+    while (size > 0) {
+        uint64_t first = address / page;
+        size_t part = (size_t)((first + PRESENT_BATCH) * page - address);
+        part = part < size ? part : size;
+        size_t pages = (size_t)((address + part - 1) / page - first + 1);
+        ssize_t wanted = (ssize_t)(pages * sizeof entries[0]);
+        if (process->pagemap < 0 || pread(process->pagemap, entries, (size_t)wanted, (off_t)(first * sizeof entries[0])) != wanted)
+            return process_read(process, address, at, size);
+        for (size_t i = 0, next; i < pages; i = next) {
+            bool present = (entries[i] & PRESENT) != 0;
+            for (next = i + 1; next < pages && ((entries[next] & PRESENT) != 0) == present; next++)
+                ;
+            uint64_t start = i == 0 ? address : (first + i) * page;
+            uint64_t end = next == pages ? address + part : (first + next) * page;
+            if (!present)
+                memset(at, 0, (size_t)(end - start));
+            else if (!process_read(process, start, at, (size_t)(end - start)))
+                return false;
+            at += end - start;
+        }
+        address += part;
+        size -= part;
+    }
+    return true;
 }
 
 bool process_write(const struct process *process, uint64_t address, const void *from, size_t size)
@@ -173,9 +208,12 @@ static int process_read_page(struct process *process)
 
 int process_open(struct process *process, pid_t pid)
 {
+    char path[64];
     memset(process, 0, sizeof *process);
     process->pid = pid;
     process->read = process_read_live;
+    snprintf(path, sizeof path, "/proc/%d/pagemap", (int)pid);
+    process->pagemap = open(path, O_RDONLY | O_CLOEXEC);
     if (!maps_read(&process->maps, pid))
         return process_without_library(process, errno);
     if (!process_has_library(&process->maps) && process->maps.count == 0)
@@ -189,9 +227,19 @@ int process_open(struct process *process, pid_t pid)
     return process_read_page(process);
 }
 
+bool process_has_ended(const struct process *process)
+{
+    uint32_t layout;
+    return !process_read(process, process->page_address + offsetof(struct hakmem_page, layout), &layout,
+                         sizeof layout);
+}
+
 void process_close(struct process *process)
 {
     maps_free(&process->maps);
+    if (process->pagemap >= 0)
+        close(process->pagemap);
+    process->pagemap = -1;
 }
 
 void process_version_number(const struct process *process, char *text, size_t size)

@@ -29,6 +29,7 @@ struct process {
     uint64_t page_address;
     struct hakmem_page page;
     char version[512];      /* what hakmem_version() says there */
+    int pagemap;            /* which pages are there; -1: the kernel does not say */
     char error[256];        /* why it could not be opened or read */
     /* Reads its memory; another one in tests, which may fail or lie. */
     bool (*read)(const struct process *process, uint64_t address, void *to, size_t size);
@@ -46,9 +47,16 @@ int process_check_page(struct process *process);
 /* Is the library mapped? Cheaper than opening, and says nothing about the page. */
 bool process_has_library(const struct maps *maps);
 void process_close(struct process *process);
+/* Is it gone, or a zombie? */
+bool process_has_ended(const struct process *process);
 
 /* All `size` bytes at an address of the process; false when they cannot be had. */
 bool process_read(const struct process *process, uint64_t address, void *to, size_t size);
+/*
+ * The same, but pages that are not there are not asked for, and read as zeros: reading
+ * them would fault them in. For memory that was mapped and never written.
+ */
+bool process_read_present(const struct process *process, uint64_t address, void *to, size_t size);
 /* Write into its memory; false with errno. */
 bool process_write(const struct process *process, uint64_t address, const void *from, size_t size);
 /* A text that ends within `size` bytes (cut otherwise); false when it cannot be read. */

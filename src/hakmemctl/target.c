@@ -95,7 +95,13 @@ static bool target_executable(pid_t pid, char name[TARGET_NAME_SIZE])
 
 bool target_program(pid_t pid, char name[TARGET_NAME_SIZE])
 {
-    return target_executable(pid, name) || target_line(pid, "comm", name, TARGET_NAME_SIZE);
+    char file[TARGET_NAME_SIZE];
+    if (!target_line(pid, "comm", name, TARGET_NAME_SIZE))
+        return false;
+    /* The kernel cuts it after 15 characters. */
+    if (strlen(name) == 15 && target_executable(pid, file) && strncmp(file, name, 15) == 0)
+        memcpy(name, file, sizeof file);
+    return true;
 }
 
 static int target_compare(const void *a, const void *b)
@@ -173,6 +179,30 @@ int target_resolve(const char *word, struct targets *targets)
         status = STATUS_NO_TARGET;
     }
     return status;
+}
+
+int target_each(const char *word, int (*visit)(pid_t pid, void *context), void *context)
+{
+    struct targets targets;
+    int result = target_resolve(word, &targets);
+    if (result != STATUS_OK)
+        return result;
+    size_t passed = 0;
+    for (size_t i = 0; i < targets.count; i++) {
+        int status = visit(targets.pid[i], context);
+        passed += status == STATUS_NOT_HAKMEM;
+        if (result == STATUS_OK && status != STATUS_NOT_HAKMEM)
+            result = status;
+    }
+    if (passed == targets.count) {
+        result = STATUS_NOT_HAKMEM;
+        if (passed == 1)
+            command_message("process %d does not run under hakmem", (int)targets.pid[0]);
+        else
+            command_message("none of the %zu processes of %s runs under hakmem", passed, word);
+    }
+    target_free(&targets);
+    return result;
 }
 
 int target_all(struct targets *targets)

@@ -24,13 +24,20 @@ struct targets {
  * message was written. The caller frees the targets.
  */
 int target_resolve(const char *word, struct targets *targets);
+/*
+ * Call visit for each process that `word` names. The result is the first that
+ * is not STATUS_OK; but processes of a program or unit that do not run under
+ * hakmem are passed over, unless none does. visit tells its own failures, all
+ * but STATUS_NOT_HAKMEM.
+ */
+int target_each(const char *word, int (*visit)(pid_t pid, void *context), void *context);
 /* All processes that /proc shows, but this one. */
 int target_all(struct targets *targets);
 void target_free(struct targets *targets);
 
 /* The deepest systemd unit (.service, .scope) in the process's cgroup, or "". False: it is gone. */
 bool target_unit(pid_t pid, char name[TARGET_NAME_SIZE]);
-/* The name of the file that it runs, or its command name where that may not be seen. False: it is gone. */
+/* What it calls itself: its command name, in full where it is that of its file. False: it is gone. */
 bool target_program(pid_t pid, char name[TARGET_NAME_SIZE]);
 
 #endif
