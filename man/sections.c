@@ -1,10 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes a section of the manual that comes from a table, in mdoc: `sections counters`.
+ * Writes a section of the manual that comes from a table, in mdoc:
+ *
+ *     sections counters | options | presets
+ *
  * man/update puts it into the pages.
  */
 #include <stdio.h>
 #include <string.h>
+
+#include "options/value.h"
 
 struct counter {
     const char *name, *unit, *help;
@@ -16,6 +21,18 @@ static const struct counter counters[] = {
 #undef COUNTER
 };
 
+static const char *const option_help[] = {
+#define OPTION(name, type, initial, least, greatest, unit, when, help) help,
+#include "options/table.h"
+};
+
+static const struct {
+    const char *name;
+} presets[] = {
+#define PRESET(option, latency, balanced, lowmem, hardened) { #option },
+#include "options/presets.h"
+};
+
 /* `text` with what roff would take for its own made plain */
 static void put_text(const char *text)
 {
@@ -24,6 +41,8 @@ static void put_text(const char *text)
     for (; *text != '\0'; text++) {
         if (*text == '\\')
             fputs("\\e", stdout);
+        else if (*text == ' ' && text[-1] == '.')
+            putchar('\n'); /* as roff wants a new sentence */
         else
             putchar(*text);
     }
@@ -40,12 +59,87 @@ static void write_counters(void)
     puts(".El");
 }
 
+/* A value as it is written in a file; in static memory of the call's number. */
+static const char *value_text(const option_row *row, uint64_t value)
+{
+    static char memory[3][32];
+    static unsigned turn;
+    char *text = memory[turn++ % 3];
+    struct print_buffer out;
+
+    print_begin(&out, text, sizeof memory[0]);
+    option_print(&out, row, value);
+    print_end(&out);
+    return text;
+}
+
+static void write_range(const option_row *row)
+{
+    if (row->type == HAKMEM_OPTION_SWITCH) {
+        puts("on or off");
+    } else if (row->type == HAKMEM_OPTION_ALLOCATOR || row->type == HAKMEM_OPTION_PRESET) {
+        for (const char *const *word = option_words(row->type); *word != NULL; word++)
+            printf("%s%s", *word, word[1] == NULL ? "\n" : word[2] == NULL ? " or " : ", ");
+    } else if (row->type == HAKMEM_OPTION_PREWARM) {
+        puts("a list");
+    } else {
+        printf("%s to %s", value_text(row, row->least), value_text(row, row->greatest));
+        puts(row->type == HAKMEM_OPTION_MILLIS ? " milliseconds" : "");
+    }
+}
+
+static void write_options(void)
+{
+    puts(".Bl -tag -width Ds");
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        const option_row *row = &option_rows[i];
+        const char *initial = value_text(row, row->initial);
+
+        printf(".It Va %s\n", row->name);
+        put_text(option_help[i]);
+        puts(".br");
+        fputs("Values: ", stdout);
+        write_range(row);
+        printf(".br\nDefault: %s\n", *initial == '\0' ? "none" : initial);
+        puts(row->when == HAKMEM_OPTION_RUN ? ".br\nA running process takes a new value when it reloads."
+                                            : ".br\nRead when the program starts.");
+    }
+    puts(".El");
+}
+
+static void write_presets(void)
+{
+    const char *const *names = option_words(HAKMEM_OPTION_PRESET);
+
+    printf(".Bl -column \"superslab_cache_percent\" \"balanced\" \"balanced\" \"balanced\" \"hardened\"\n.It option");
+    for (size_t i = 0; names[i] != NULL; i++)
+        printf(" Ta %s", names[i]);
+    putchar('\n');
+    for (size_t i = 0; i < sizeof presets / sizeof *presets; i++) {
+        const option_row *row = option_find(presets[i].name, strlen(presets[i].name));
+        uint64_t value;
+
+        printf(".It Va %s", presets[i].name);
+        for (unsigned preset = 0; names[preset] != NULL; preset++)
+            printf(" Ta %s", option_preset_value(preset, row, &value) ? value_text(row, value) : "\\-");
+        putchar('\n');
+    }
+    puts(".El");
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "counters") == 0) {
-        write_counters();
-        return fflush(stdout) == 0 ? 0 : 1;
+    static const struct {
+        const char *name;
+        void (*write)(void);
+    } sections[] = {{"counters", write_counters}, {"options", write_options}, {"presets", write_presets}};
+
+    for (size_t i = 0; argc == 2 && i < sizeof sections / sizeof *sections; i++) {
+        if (strcmp(argv[1], sections[i].name) == 0) {
+            sections[i].write();
+            return fflush(stdout) == 0 ? 0 : 1;
+        }
     }
-    fputs("usage: sections counters\n", stderr);
+    fputs("usage: sections counters|options|presets\n", stderr);
     return 2;
 }

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The manual: each public function is described, no page is stale against the tables and the header, the
-# pages are clean, and every C example in them compiles and runs.
+# pages are clean, and every example in them works: C compiles and runs, commands run, settings are taken.
+# (What needs a machine of its own, packaging/tests/machine runs; what needs an installation,
+# test_installed.sh.)
 set -euo pipefail
 top=${top_srcdir:-.} build=${top_builddir:-.}
 [ "${SANITIZER:-no}" = no ] || { echo "the manual is checked in a build without sanitizers"; exit 77; }
@@ -20,7 +22,7 @@ for name in $(nm -D --defined-only "$build/.libs/libhakmem.so.1" | sed -n 's/.* 
     grep -q "^\.Nm $name\b" "$top/man/libhakmem.3" || report "libhakmem(3) names $name, so that apropos finds it"
 done
 # ---- not stale ----
-"$top/man/update" --check "$build/man/sections" || report 'the pages say what the tables say'
+"$top/man/update" --check "$build" || report 'the pages say what the tables say'
 
 # ---- clean ----
 for page in "$top"/man/*.[1-8]; do
@@ -62,6 +64,33 @@ for source in "$work"/c.*; do
     $cc -Wall -Wextra -Werror -o "$work/program" -I"$top/include" "$work/program.c" \
         -L"$build/.libs" -lhakmem -Wl,-rpath,"$build/.libs"
     "$work/program" || report "the example $(sed -n 1p "$work/program.c")... runs"
+done
+
+
+# commands: run as they stand, with the tools and the library of this build
+build=$(cd "$build" && pwd)
+export PATH="$build/src/hakmemctl:$PATH" LD_LIBRARY_PATH="$build/.libs"
+for page in "$top"/man/*.[1-8]; do
+    rm -f "$work"/run.*
+    examples "$page" run
+    for commands in "$work"/run.*; do
+        [ -e "$commands" ] || continue
+        if grep -q python3 "$commands" && ! command -v python3 >/dev/null; then continue; fi
+        if grep -q hakmemctl "$commands" && [ ! -x "$build/src/hakmemctl/hakmemctl" ]; then continue; fi
+        sh -e "$commands" >"$work/said" 2>&1 ||
+            report "this example of ${page##*/} runs: $(cat "$commands") ($(sed -n 1,5p "$work/said"))"
+        if grep -q 'cannot be preloaded' "$work/said"; then report "the library is found: $(cat "$commands")"; fi
+    done
+
+    # settings: hakmem itself has nothing to say about them
+    rm -f "$work"/conf.*
+    examples "$page" conf
+    for settings in "$work"/conf.*; do
+        [ -e "$settings" ] || continue
+        HAKMEM_CONF="$settings" LD_PRELOAD="$build/.libs/libhakmem.so.1" env true 2>"$work/said" ||
+            report "a program starts with these settings: $(cat "$settings")"
+        [ ! -s "$work/said" ] || report "hakmem takes this example of ${page##*/}: $(cat "$work/said")"
+    done
 done
 
 [ $failed -eq 0 ] && echo "the manual is complete, fresh and clean"
