@@ -105,6 +105,12 @@ size_t hakmem_prewarm(size_t size, size_t count);
  */
 int hakmem_option_get(const char *name, char *buf, size_t len);
 
+/*
+ * The same for where the value came from: "default", "environment",
+ * "/etc/hakmem.conf:12", "preset lowmem, /etc/hakmem.conf:3".
+ */
+int hakmem_option_origin(const char *name, char *buf, size_t len);
+
 #ifdef __cplusplus
 }
 #endif

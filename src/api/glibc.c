@@ -5,6 +5,8 @@
  * the public functions, so that it holds whatever the core does.
  */
 #include "api/api.h"
+#include "api/libc.h"
+#include "api/start.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -124,6 +126,8 @@ ENTRY(int, __posix_memalign, void **block, size_t alignment, size_t size)
 /* 1 when memory went back to the system, as the C library tells it. */
 ENTRY(int, malloc_trim, size_t pad)
 {
+    if (start_if_needed())
+        return libc_allocator.malloc_trim(pad);
     return hakmem_trim(pad) > 0;
 }
 
@@ -142,11 +146,13 @@ ENTRY(int, malloc_trim, size_t pad)
  *
  * 0 for a parameter that the C library does not know either.
  */
-ENTRY(int, mallopt, int parameter, int value __attribute__((unused)))
+ENTRY(int, mallopt, int parameter, int value)
 {
     /* By number where headers differ: 2 to 4 are System V's, kept for old programs. */
     enum { NLBLKS = 2, GRAIN = 3, KEEP = 4 };
 
+    if (start_if_needed())
+        return libc_allocator.mallopt(parameter, value);
     switch (parameter) {
     case M_MXFAST:
     case NLBLKS:
@@ -171,6 +177,27 @@ static size_t less(size_t a, size_t b)
     return a > b ? a - b : 0;
 }
 
+/* The C library's own figures, which it has in the small form alone before 2.33. */
+static struct mallinfo2 libc_mallinfo2(void)
+{
+    if (libc_allocator.mallinfo2 != NULL)
+        return libc_allocator.mallinfo2();
+
+    struct mallinfo narrow = libc_allocator.mallinfo();
+
+    return (struct mallinfo2){
+        .arena = (unsigned)narrow.arena,
+        .ordblks = (unsigned)narrow.ordblks,
+        .smblks = (unsigned)narrow.smblks,
+        .hblks = (unsigned)narrow.hblks,
+        .hblkhd = (unsigned)narrow.hblkhd,
+        .fsmblks = (unsigned)narrow.fsmblks,
+        .uordblks = (unsigned)narrow.uordblks,
+        .fordblks = (unsigned)narrow.fordblks,
+        .keepcost = (unsigned)narrow.keepcost,
+    };
+}
+
 /*
  * The C library's terms: `arena` is what was taken from the system but for the
  * blocks with a mapping of their own (`hblkhd`), and is the sum of `uordblks`
@@ -183,6 +210,8 @@ ENTRY(struct mallinfo2, mallinfo2, void)
     struct hakmem_stats stats = {0};
     struct mallinfo2 info = {0};
 
+    if (start_if_needed())
+        return libc_mallinfo2();
     if (hakmem_stats_get(&stats, sizeof stats) != 0)
         return info;
     info.hblkhd = stats.large_live;
@@ -204,6 +233,9 @@ static int int_of(size_t value)
 /* The fields are too small for today's programs; INT_MAX stands for "more". */
 ENTRY(struct mallinfo, mallinfo, void)
 {
+    if (start_if_needed())
+        return libc_allocator.mallinfo();
+
     struct mallinfo2 wide = API(mallinfo2)();
     struct mallinfo info = {
         .arena = int_of(wide.arena),
@@ -221,6 +253,10 @@ ENTRY(void, malloc_stats, void)
 {
     int saved = errno;
 
+    if (start_if_needed()) {
+        libc_allocator.malloc_stats();
+        return;
+    }
     hakmem_stats_print(2);
     errno = saved;
 }
@@ -264,6 +300,8 @@ ENTRY(int, malloc_info, int options, FILE *stream)
     struct print_buffer out;
     char text[2048];
 
+    if (start_if_needed())
+        return libc_allocator.malloc_info(options, stream);
     if (options != 0)
         return EINVAL;
 

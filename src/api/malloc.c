@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/libc.h"
 #include "api/start.h"
 #include "heap/heap.h"
 #include "large/large.h"
@@ -21,16 +22,18 @@ static COLD void *malloc_out_of_memory(void)
 
 static COLD void *malloc_large(size_t size)
 {
-    start_if_needed();
+    if (start_if_needed())
+        return libc_allocator.malloc(size);
     void *p = heap_alloc(heap_self, size);
     return likely(p != NULL) ? p : malloc_out_of_memory();
 }
 
 /* The bin of class c is empty. */
-static __attribute__((noinline)) void *malloc_miss(struct heap *h, unsigned c)
+static __attribute__((noinline)) void *malloc_miss(struct heap *h, unsigned c, size_t size)
 {
     if (unlikely(h == &heap_none)) {
-        start_if_needed();
+        if (start_if_needed())
+            return libc_allocator.malloc(size);
         h = heap_self;
     }
     void *p = heap_alloc_of_class(h, c);
@@ -56,7 +59,7 @@ static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h
     } else {
         return malloc_large(size);
     }
-    return malloc_miss(h, c);
+    return malloc_miss(h, c, size);
 }
 
 HAKMEM_EXPORT void *API(malloc)(size_t size)
@@ -70,8 +73,11 @@ static COLD void free_slow(struct heap *h, void *p)
 {
     if (p == NULL)
         return;
-    start_if_needed();
-    heap_free(h, p, "free");
+    /* A block of ours is freed by us in any case. */
+    if (start_if_needed() && load_relaxed(&registry_find(p)->tag) == TAG_NONE)
+        libc_allocator.free(p);
+    else
+        heap_free(h, p, "free");
 }
 
 /* No block of a slab of this thread: of the pool, of another thread, or large. */
@@ -103,7 +109,8 @@ HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)
         void *p = API(malloc)(bytes);
         return likely(p != NULL) ? memset(p, 0, bytes) : NULL;
     }
-    start_if_needed();
+    if (start_if_needed())
+        return libc_allocator.calloc(count, size);
     void *p = heap_alloc_aligned(heap_self, BLOCK_ALIGN, bytes, &zeroed);
     if (unlikely(p == NULL))
         return malloc_out_of_memory();
@@ -113,7 +120,8 @@ HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)
 static void *malloc_aligned(size_t alignment, size_t size)
 {
     bool zeroed;
-    start_if_needed();
+    if (start_if_needed())
+        return libc_allocator.memalign(alignment, size);
     if (alignment <= BLOCK_ALIGN)
         return API(malloc)(size);
     void *p = heap_alloc_aligned(heap_self, alignment, size, &zeroed);
@@ -156,7 +164,11 @@ HAKMEM_EXPORT int API(posix_memalign)(void **block, size_t alignment, size_t siz
 
 HAKMEM_EXPORT size_t API(malloc_usable_size)(void *block)
 {
-    return block == NULL ? 0 : heap_usable(block, "malloc_usable_size");
+    if (block == NULL)
+        return 0;
+    if (start_if_needed())
+        return libc_allocator.malloc_usable_size(block);
+    return heap_usable(block, "malloc_usable_size");
 }
 
 /* A new block with the content of the old one. */
@@ -183,7 +195,8 @@ HAKMEM_EXPORT void *API(realloc)(void *block, size_t size)
         API(free)(block);
         return NULL;
     }
-    start_if_needed();
+    if (start_if_needed())
+        return libc_allocator.realloc(block, size);
     size_t usable = heap_usable(block, "realloc");
     if (usable <= SIZE_POOL_MAX) {
         /* In place while the block is not more than half empty. */

@@ -13,7 +13,9 @@
 #include "base/lock.h"
 #include "heap/heap.h"
 #include "large/large.h"
+#include "maintain/maintain.h"
 #include "meta/meta.h"
+#include "options/options.h"
 #include "os/os.h"
 #include "superslab/superslab.h"
 
@@ -150,4 +152,7 @@ const struct hakmem_page hakmem_page = {
     .heap_next = offsetof(struct heap, next_heap),
     .heap_counters = offsetof(struct heap, counters),
     .structures = ADDRESS(structures),
+    .options = ADDRESS(options_page),
+    .commands = ADDRESS(maintain_commands),
+    .attention = ADDRESS(heap_attention),
 };

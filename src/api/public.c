@@ -49,7 +49,8 @@ HAKMEM_EXPORT size_t hakmem_trim(size_t keep)
 
 HAKMEM_EXPORT size_t hakmem_prewarm(size_t size, size_t count)
 {
-    start_if_needed();
+    if (start_if_needed())
+        return 0;
     struct heap *h = heap_of_thread();
     return h == NULL ? 0 : heap_prewarm(h, size, count);
 }
@@ -58,4 +59,10 @@ HAKMEM_EXPORT int hakmem_option_get(const char *name, char *buf, size_t len)
 {
     start_if_needed();
     return options_format(name, buf, len);
+}
+
+HAKMEM_EXPORT int hakmem_option_origin(const char *name, char *buf, size_t len)
+{
+    start_if_needed();
+    return options_origin(name, buf, len);
 }

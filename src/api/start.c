@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "api/start.h"
 
+#include "api/libc.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <sys/auxv.h>
@@ -43,6 +45,7 @@ static void fork_child(void)
 {
     registry_fork_child();
     heap_fork_child();
+    maintain_fork_child();
     lock_fork_child(all_locks, LOCKS);
 }
 
@@ -65,28 +68,52 @@ static char **start_environment(void)
     return NULL;
 }
 
-void start_process(void)
+/* No block was handed out so far, and none of ours will be. */
+static COLD bool start_libc(void)
+{
+    static const char message[] = "hakmem: allocator = libc is not possible: the program has no C library "
+                                  "with an allocator beside this one; hakmem serves\n";
+    if (libc_find())
+        return true;
+    if (hakmem_options.messages)
+        os_write(STDERR_FILENO, message, sizeof message - 1);
+    return false;
+}
+
+static void start_hakmem(void)
+{
+    heap_answer = maintain_answer;
+    heap_start();
+    /* Registered before any other handler can be: our prepare runs last. */
+    pthread_atfork(fork_prepare, fork_parent, fork_child);
+    if (hakmem_options.prewarm.count > 0) {
+        struct heap *h = heap_of_thread();
+        if (h != NULL)
+            maintain_prewarm(h);
+    }
+}
+
+bool start_process(void)
 {
     int saved = errno;
+    if (load_acquire(&start_state_now) == START_LIBC)
+        return true;
     if (lock_is_mine(&start_lock))
-        return; /* called again from inside; what is there already is enough */
+        return false; /* called again from inside; what is there already is enough */
     lock_take(&start_lock);
     if (load_relaxed(&start_state_now) == START_NOT_YET) {
         store_relaxed(&start_state_now, START_RUNNING);
         options_start(start_environment(), getauxval(AT_SECURE) != 0);
         options_seal();
-        heap_start();
-        /* Registered before any other handler can be: our prepare runs last. */
-        pthread_atfork(fork_prepare, fork_parent, fork_child);
-        if (hakmem_options.prewarm.count > 0) {
-            struct heap *h = heap_of_thread();
-            if (h != NULL)
-                maintain_prewarm(h);
-        }
-        store_release(&start_state_now, START_DONE);
+        bool libc = hakmem_options.allocator == OPTION_ALLOCATOR_LIBC && start_libc();
+        if (!libc)
+            start_hakmem();
+        store_release(&start_state_now, libc ? START_LIBC : START_DONE);
     }
+    bool libc = load_relaxed(&start_state_now) == START_LIBC;
     lock_release(&start_lock);
     errno = saved;
+    return libc;
 }
 
 __attribute__((constructor)) static void start_constructor(void)
@@ -100,6 +127,8 @@ __attribute__((constructor)) static void start_constructor(void)
  */
 __attribute__((destructor)) static void exit_destructor(void)
 {
+    if (load_acquire(&start_state_now) == START_LIBC)
+        return;
     if (hakmem_options.audit) {
         size_t mismatches = maintain_audit(heap_self, STDERR_FILENO);
         if (mismatches == 0) {

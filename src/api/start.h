@@ -15,15 +15,21 @@
 #include "base/atomic.h"
 #include "base/bits.h"
 
-enum start_state { START_NOT_YET, START_RUNNING, START_DONE };
-extern unsigned start_state_now; /* atomic; DONE is released by start_process */
+enum start_state {
+    START_NOT_YET,
+    START_RUNNING,
+    START_DONE,
+    START_LIBC, /* done, and the C library's own allocator serves (api/libc.h) */
+};
+extern unsigned start_state_now; /* atomic; DONE and LIBC are released by start_process */
 
-COLD void start_process(void);
+/* As start_if_needed. */
+COLD bool start_process(void);
 
-static inline void start_if_needed(void)
+/* True when the C library's own allocator serves this program. */
+static inline bool start_if_needed(void)
 {
-    if (unlikely(load_acquire(&start_state_now) != START_DONE))
-        start_process();
+    return unlikely(load_acquire(&start_state_now) != START_DONE) && start_process();
 }
 
 #endif

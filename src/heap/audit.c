@@ -5,7 +5,7 @@
 #include "base/lock.h"
 #include "base/print.h"
 #include "heap/internal.h"
-#include "os/os.h"
+#include "os/fail.h"
 
 #define BITMAP_WORDS (GRANULE / BLOCK_ALIGN / 64)
 
@@ -22,7 +22,7 @@ static void audit_report(struct heap_audit *audit, const struct slab *s, const c
     char text[200];
     struct print_buffer out;
     audit->mismatches++;
-    if (audit->fd < 0)
+    if (audit->fd == -1)
         return;
     print_begin(&out, text, sizeof text);
     print_text(&out, "hakmem: audit: slab ");
@@ -36,7 +36,7 @@ static void audit_report(struct heap_audit *audit, const struct slab *s, const c
     print_text(&out, ", found ");
     print_decimal(&out, found);
     print_char(&out, '\n');
-    os_write(audit->fd, text, print_stored(&out));
+    fail_audit_line(audit->fd, text, print_stored(&out));
 }
 
 /* Count b once. False when it is no carved block of s, or was met before. */

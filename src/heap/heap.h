@@ -64,6 +64,7 @@ struct heap {
     /* Slow paths; owner thread only, or who holds the heap BUSY. */
     uint8_t exit_rounds;                  /* rounds of key destructors seen */
     uint32_t ticks;                       /* slow paths since the last look at the clock */
+    uint32_t round;                       /* of heap_round, that it has followed */
     struct slab *held[SLAB_CLASSES];
     struct slab *fresh[SLAB_CLASSES];
     struct list partial[SLAB_CLASSES];
@@ -207,8 +208,21 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count);
 void heap_trim(struct heap *h);
 /* Memory is short: give back all that can be had. */
 void heap_reclaim(struct heap *h);
-/* Look at the clock now and then, and give back what is old. */
+/* Follow a command from outside; look at the clock now and then, and give back what is old. */
 void heap_tick(struct heap *h);
+
+/*
+ * Commands (hakmem/introspect.h): who asks sets heap_attention from outside,
+ * and the next slow path of any thread that has a heap calls heap_answer, with
+ * no lock held. Set once, before a thread has a heap; NULL: nobody answers.
+ */
+extern uint32_t heap_attention; /* atomic; cleared by who answers */
+extern void (*heap_answer)(struct heap *h);
+/*
+ * Options have changed, or (purge) memory is to go back: each heap forgets at
+ * its next slow path what it derived from the old values, or trims itself.
+ */
+void heap_begin_round(bool purge);
 
 /* All heaps, the newest first; written under heaps_lock (release), read acquire. */
 extern struct heap *heap_newest;

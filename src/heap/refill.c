@@ -181,8 +181,44 @@ struct block *heap_refill(struct heap *h, unsigned c)
     return likely(heap_has_bins()) ? slab_hold(h, s, c) : heap_take_one(h, s, c);
 }
 
+uint32_t heap_attention;
+void (*heap_answer)(struct heap *h);
+static uint32_t heap_round;       /* atomic: changed values have been published before it is raised */
+static uint32_t heap_purge_round; /* atomic: of the last one that asked for memory */
+
+void heap_begin_round(bool purge)
+{
+    uint32_t round = load_relaxed(&heap_round) + 1;
+    if (purge)
+        store_relaxed(&heap_purge_round, round);
+    store_release(&heap_round, round);
+}
+
+/* The limits that h derived from options are looked up anew where they are 0. */
+static COLD void heap_follow_round(struct heap *h)
+{
+    uint32_t round = load_acquire(&heap_round);
+    bool purge = (int32_t)(load_relaxed(&heap_purge_round) - h->round) > 0;
+    h->round = round;
+    h->remote.limit = 0;
+    h->arena_limit = 0;
+    if (purge)
+        heap_trim(h);
+}
+
+/* A slow path of the orphan heap holds its lock: that is no place to answer. */
+static COLD void heap_attend(struct heap *h)
+{
+    if (h != &heap_orphan && heap_answer != NULL)
+        heap_answer(h);
+}
+
 void heap_tick(struct heap *h)
 {
+    if (unlikely(load_relaxed(&heap_attention) != 0))
+        heap_attend(h);
+    if (unlikely(load_relaxed(&heap_round) != h->round))
+        heap_follow_round(h);
     static uint64_t last_ms; /* atomic relaxed: one thread in a hundred milliseconds does the round */
     if (h->ticks++ < TICKS)
         return;

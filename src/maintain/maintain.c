@@ -128,7 +128,7 @@ size_t maintain_audit(struct heap *h, int fd)
     return heap_audit(h, fd) + superslab_audit(fd) + pool_audit(fd) + large_audit(fd);
 }
 
-size_t maintain_trim(struct heap *h, size_t keep)
+size_t maintain_purge(struct heap *h, size_t keep)
 {
     size_t bytes = 0;
     if (h != &heap_none && h != &heap_exited)
@@ -136,6 +136,13 @@ size_t maintain_trim(struct heap *h, size_t keep)
     bytes += superslab_trim(keep);
     bytes += pool_trim(keep);
     bytes += large_trim(keep);
+    registry_recycle();
+    return bytes;
+}
+
+size_t maintain_trim(struct heap *h, size_t keep)
+{
+    size_t bytes = maintain_purge(h, keep);
     registry_synchronize();
     return bytes;
 }

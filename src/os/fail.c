@@ -44,11 +44,21 @@ void fail_misuse(const char *function, const void *p, const char *what, size_t b
     abort();
 }
 
+struct print_buffer *fail_audit_text;
+
+void fail_audit_line(int fd, const char *line, size_t length)
+{
+    if (fd == FAIL_AUDIT_TEXT)
+        print_bytes(fail_audit_text, line, length);
+    else if (fd >= 0)
+        os_write(fd, line, length);
+}
+
 size_t fail_audit(int fd, const char *kind, uintptr_t at, const char *what)
 {
     char text[256];
     struct print_buffer out;
-    if (fd < 0)
+    if (fd == -1)
         return 1;
     print_begin(&out, text, sizeof text);
     print_text(&out, "hakmem: audit: ");
@@ -58,6 +68,6 @@ size_t fail_audit(int fd, const char *kind, uintptr_t at, const char *what)
     print_text(&out, ": ");
     print_text(&out, what);
     print_char(&out, '\n');
-    os_write(fd, text, print_stored(&out));
+    fail_audit_line(fd, text, print_stored(&out));
     return 1;
 }

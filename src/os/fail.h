@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 #include "base/bits.h"
+#include "base/print.h"
 
 #ifdef HAKMEM_DEBUG
 #define FAIL_DEBUG 1
@@ -26,6 +27,11 @@ _Noreturn COLD void fail_invariant(const char *condition, const char *file, int 
  */
 _Noreturn COLD void fail_misuse(const char *function, const void *p, const char *what,
                                 size_t block_size);
+
+/* In the place of a file descriptor of an audit: its lines go to fail_audit_text, of who answers a command. */
+#define FAIL_AUDIT_TEXT (-2)
+extern struct print_buffer *fail_audit_text;
+void fail_audit_line(int fd, const char *line, size_t length);
 
 /* An audit found something: one line to fd (unless -1), and 1, for the sum. */
 COLD size_t fail_audit(int fd, const char *kind, uintptr_t at, const char *what);

@@ -215,7 +215,7 @@ static void all_aligned_functions_agree(void **state)
             for (int i = 0; i < 3; i++) {
                 assert_non_null(block[i]);
                 assert_int_equal((uintptr_t)block[i] % alignment, 0);
-                assert_true(hakmem_owns(block[i]));
+                assert_true(is_served(block[i]));
                 ((char *)block[i])[size - 1] = 1;
                 free(block[i]);
             }

@@ -156,7 +156,7 @@ static void realloc_of_null_is_malloc(void **state)
         void *block = realloc(opaque_pointer(NULL), sizes[s]);
 
         assert_non_null(block);
-        assert_true(hakmem_owns(block));
+        assert_true(is_served(block));
         memset(block, 1, sizes[s]);
         free(block);
         block = reallocarray(opaque_pointer(NULL), sizes[s], 1);

@@ -34,6 +34,7 @@ free_aligned_sized
 free_sized
 hakmem_audit
 hakmem_option_get
+hakmem_option_origin
 hakmem_page
 hakmem_owns
 hakmem_prewarm

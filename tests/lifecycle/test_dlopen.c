@@ -60,7 +60,7 @@ static void operators_of_a_loaded_library(void)
 
     load(&plugin);
     block = plugin.new(100);
-    require(hakmem_owns(block));
+    require(is_served(block));
     plugin.delete(malloc(100)); /* one allocator, both ways */
     free(block);
     require(plugin.catches_bad_alloc(opaque(SIZE_MAX / 4)) == 1);

@@ -61,7 +61,7 @@ static void check_early(struct early *early)
         size_t size = (size_t)i * i * 3 + 1;
 
         assert_non_null(early->block[i]);
-        assert_true(hakmem_owns(early->block[i]));
+        assert_true(is_served(early->block[i]));
         assert_true(malloc_usable_size(early->block[i]) >= size);
         assert_true(pattern_holds(early->block[i], size, early->block[i], size, 1));
         if (i % 2 == 0)

@@ -52,6 +52,12 @@
 void require_failed(const char *file, int line, const char *what, size_t value, size_t bound)
     __attribute__((noreturn, cold));
 
+/*
+ * True when who should serve has served `block`: hakmem, or the C library when
+ * the tests are run with HAKMEM_ALLOCATOR=libc (test_libc_serves.sh).
+ */
+bool is_served(const void *block);
+
 /* A line of explanation in the test's log. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
