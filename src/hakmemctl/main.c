@@ -10,12 +10,17 @@
 
 #include "hakmemctl/command.h"
 
-extern const struct command command_list, command_stat;
+extern const struct command command_list, command_stat, command_enable, command_disable,
+    command_status, command_doctor;
 
 /* In the order of the help text. */
 static const struct command *const commands[] = {
     &command_list,
     &command_stat,
+    &command_enable,
+    &command_disable,
+    &command_status,
+    &command_doctor,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
