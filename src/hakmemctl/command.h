@@ -12,6 +12,8 @@
 #ifndef HAKMEMCTL_COMMAND_H
 #define HAKMEMCTL_COMMAND_H
 
+#include <stddef.h>
+
 /* Exit statuses, the same for all subcommands; they stand in the man page. */
 enum status {
     STATUS_OK = 0,
@@ -31,6 +33,9 @@ struct command {
     /* argv[0] is the name. Returns an enum status. --help was dealt with. */
     int (*run)(int argc, char **argv);
 };
+
+/* The commands, in the order of the help text; NULL behind the last one. */
+const struct command *command_at(size_t index);
 
 /* Write "hakmemctl NAME: ...; see hakmemctl NAME --help" to standard error; returns STATUS_USAGE. */
 int command_usage_error(const struct command *command, const char *format, ...)

@@ -32,6 +32,7 @@ static const char usage[] =
     "  --set OPTION=VALUE   an option of hakmem for this command; hakmemctl config explain\n"
     "                       OPTION and hakmem.conf(5) tell what there is\n"
     "  --library FILE       use this library instead of the installed one\n"
+    "  --list-options       the names of all options, one in a line\n"
     "  --help               this text\n"
     "  --version            the version\n"
     "\n"
@@ -187,6 +188,13 @@ static void set_preload(const char *wanted)
     library_free(&library);
 }
 
+static int list_options(void)
+{
+    for (size_t i = 0; i < option_names_count; i++)
+        puts(option_names[i]);
+    return fflush(stdout) != 0;
+}
+
 int main(int argc, char **argv)
 {
     const char *library = NULL, *value;
@@ -199,6 +207,8 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[at], "--help") == 0 || strcmp(argv[at], "-h") == 0)
             return fputs(usage, stdout) < 0;
+        if (strcmp(argv[at], "--list-options") == 0)
+            return list_options();
         if (strcmp(argv[at], "--version") == 0)
             return puts("hakmem-run (hakmem) " PACKAGE_VERSION) < 0;
         if ((value = value_of(argv, &at, "--set")) != NULL)

@@ -11,7 +11,7 @@
 #include "hakmemctl/command.h"
 
 extern const struct command command_list, command_stat, command_enable, command_disable,
-    command_status, command_doctor;
+    command_status, command_doctor, command_complete;
 
 /* In the order of the help text. */
 static const struct command *const commands[] = {
@@ -21,8 +21,14 @@ static const struct command *const commands[] = {
     &command_disable,
     &command_status,
     &command_doctor,
+    &command_complete,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
+
+const struct command *command_at(size_t index)
+{
+    return index < COMMANDS ? commands[index] : NULL;
+}
 
 void command_message(const char *format, ...)
 {
