@@ -5,53 +5,7 @@
 
 #include "hakmemctl/command.h"
 #include "hakmemctl/output.h"
-#include "hakmemctl/stat.h"
-
-const char *const stat_range_names[RANGE_KINDS] = {"slabs", "pool", "large", "metadata", "region map"};
-
-const char *stat_heap_state(uint32_t state)
-{
-    switch (state) {
-    case HAKMEM_HEAP_ALIVE:
-        return "alive";
-    case HAKMEM_HEAP_DEAD:
-        return "dead";
-    case HAKMEM_HEAP_BUSY:
-        return "busy";
-    case HAKMEM_HEAP_FROZEN:
-        return "frozen";
-    case HAKMEM_HEAP_SHARED:
-        return "shared";
-    default:
-        return "unknown";
-    }
-}
-
-int stat_take(struct stat *stat, pid_t pid)
-{
-    memset(stat, 0, sizeof *stat);
-    int status = process_open(&stat->process, pid);
-    if (status == STATUS_OK)
-        status = snapshot_take(&stat->snapshot, &stat->process);
-    if (status == STATUS_OK && !kernel_look(&stat->kernel, &stat->snapshot, &stat->process))
-        status = STATUS_FAILED;
-    if (status != STATUS_OK)
-        return status;
-    summary_make(&stat->summary, &stat->snapshot);
-    threads_read(&stat->threads, pid);
-    target_unit(pid, stat->unit);
-    if (!target_program(pid, stat->program))
-        snprintf(stat->program, sizeof stat->program, "?");
-    return STATUS_OK;
-}
-
-void stat_free(struct stat *stat)
-{
-    threads_free(&stat->threads);
-    kernel_free(&stat->kernel);
-    snapshot_free(&stat->snapshot);
-    process_close(&stat->process);
-}
+#include "hakmemctl/report.h"
 
 struct stat_output {
     json_t *json; /* NULL: text */
@@ -60,20 +14,20 @@ struct stat_output {
 
 static int stat_one(pid_t pid, void *context)
 {
-    static struct stat stat;
+    static struct report report;
     struct stat_output *output = context;
-    int status = stat_take(&stat, pid);
+    int status = report_take(&report, pid);
     if (status == STATUS_OK && output->json != NULL) {
-        json_array_append_new(output->json, stat_json(&stat));
+        json_array_append_new(output->json, report_json(&report));
     } else if (status == STATUS_OK) {
         if (output->done > 0)
             putchar('\n');
-        stat_print(&stat);
+        report_print(&report);
     } else if (status != STATUS_NOT_HAKMEM) {
-        command_message("%s", stat.process.error);
+        command_message("%s", report.process.error);
     }
     output->done += status == STATUS_OK;
-    stat_free(&stat);
+    report_free(&report);
     return status;
 }
 

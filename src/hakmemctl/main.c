@@ -10,13 +10,17 @@
 
 #include "hakmemctl/command.h"
 
-extern const struct command command_list, command_stat, command_enable, command_disable,
-    command_status, command_doctor, command_complete;
+extern const struct command command_list, command_stat, command_top, command_map, command_metrics;
+extern const struct command command_enable, command_disable, command_status, command_doctor;
+extern const struct command command_complete;
 
 /* In the order of the help text. */
 static const struct command *const commands[] = {
     &command_list,
     &command_stat,
+    &command_top,
+    &command_map,
+    &command_metrics,
     &command_enable,
     &command_disable,
     &command_status,

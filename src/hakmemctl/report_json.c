@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* hakmemctl stat for programs. All sizes are bytes. */
-#include "hakmemctl/stat.h"
+#include "hakmemctl/report.h"
 
 #include <stdio.h>
 
@@ -20,10 +20,10 @@ static json_t *json_part(const struct summary_part *part, uint64_t resident, boo
     return o;
 }
 
-static json_t *json_memory(const struct stat *stat)
+static json_t *json_memory(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
-    const struct kernel_view *k = &stat->kernel;
+    const struct summary *sum = &report->summary;
+    const struct kernel_view *k = &report->kernel;
     uint64_t resident = 0;
     for (unsigned i = 0; i < RANGE_KINDS; i++)
         resident += k->resident[i];
@@ -46,9 +46,9 @@ static json_t *json_memory(const struct stat *stat)
     return o;
 }
 
-static json_t *json_classes(const struct stat *stat)
+static json_t *json_classes(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
+    const struct summary *sum = &report->summary;
     json_t *array = json_array();
     for (unsigned i = 1; i < sum->classes; i++) {
         const struct summary_class *c = &sum->class[i];
@@ -72,9 +72,9 @@ static json_t *json_classes(const struct stat *stat)
     return array;
 }
 
-static json_t *json_layers(const struct stat *stat)
+static json_t *json_layers(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
+    const struct summary *sum = &report->summary;
     json_t *o = json_object();
     SET(o, "superslabs", sum->superslabs);
     SET(o, "superslabs_empty", sum->superslabs_empty);
@@ -101,17 +101,17 @@ static json_t *json_layers(const struct stat *stat)
     return o;
 }
 
-static json_t *json_heaps(const struct stat *stat)
+static json_t *json_heaps(const struct report *report)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < stat->snapshot.heaps; i++) {
-        const struct snapshot_heap *h = &stat->snapshot.heap[i];
-        const struct thread *t = h->state == HAKMEM_HEAP_ALIVE ? threads_find(&stat->threads, h->thread) : NULL;
+    for (size_t i = 0; i < report->snapshot.heaps; i++) {
+        const struct snapshot_heap *h = &report->snapshot.heap[i];
+        const struct thread *t = h->state == HAKMEM_HEAP_ALIVE ? threads_find(&report->threads, h->thread) : NULL;
         json_t *o = json_object();
         json_object_set_new(o, "thread", t != NULL ? json_integer(t->id) : json_null());
         json_t *name = t != NULL ? json_string(t->name) : NULL; /* NULL also when it is no UTF-8 */
         json_object_set_new(o, "name", name != NULL ? name : json_null());
-        json_object_set_new(o, "state", json_string(stat_heap_state(h->state)));
+        json_object_set_new(o, "state", json_string(report_heap_state(h->state)));
         SET(o, "slabs", h->slabs);
         SET(o, "binned", h->binned);
         SET(o, "arena", h->arena_bytes);
@@ -125,20 +125,20 @@ static json_t *json_heaps(const struct stat *stat)
     return array;
 }
 
-static json_t *json_numbers(const struct stat *stat, bool calls)
+static json_t *json_numbers(const struct report *report, bool calls)
 {
-    const struct snapshot *s = &stat->snapshot;
+    const struct snapshot *s = &report->snapshot;
     json_t *o = json_object();
     for (uint32_t i = 0; i < (calls ? s->calls : s->counters); i++)
-        SET(o, calls ? s->call_name[i] : s->counter_name[i], calls ? s->call[i] : stat->summary.counter[i]);
+        SET(o, calls ? s->call_name[i] : s->counter_name[i], calls ? s->call[i] : report->summary.counter[i]);
     return o;
 }
 
-static json_t *json_mappings(const struct stat *stat)
+static json_t *json_mappings(const struct report *report)
 {
     json_t *array = json_array();
-    for (size_t i = 0; i < stat->kernel.mappings; i++) {
-        const struct kernel_mapping *m = &stat->kernel.mapping[i];
+    for (size_t i = 0; i < report->kernel.mappings; i++) {
+        const struct kernel_mapping *m = &report->kernel.mapping[i];
         char start[32], end[32];
         snprintf(start, sizeof start, "%llx", (unsigned long long)m->start);
         snprintf(end, sizeof end, "%llx", (unsigned long long)m->end);
@@ -156,38 +156,38 @@ static json_t *json_mappings(const struct stat *stat)
     return array;
 }
 
-static json_t *json_kernel(const struct stat *stat)
+static json_t *json_kernel(const struct report *report)
 {
     uint64_t mapped = 0;
     json_t *o = json_object();
     for (unsigned i = 0; i < RANGE_KINDS; i++)
-        mapped += stat->kernel.mapped[i];
+        mapped += report->kernel.mapped[i];
     SET(o, "hakmem_mapped", mapped);
-    SET(o, "missing", stat->kernel.missing);
-    SET(o, "process_mappings", stat->kernel.maps);
-    SET(o, "lost", stat->snapshot.lost);
-    json_object_set_new(o, "mappings", json_mappings(stat));
+    SET(o, "missing", report->kernel.missing);
+    SET(o, "process_mappings", report->kernel.maps);
+    SET(o, "lost", report->snapshot.lost);
+    json_object_set_new(o, "mappings", json_mappings(report));
     return o;
 }
 
-json_t *stat_json(const struct stat *stat)
+json_t *report_json(const struct report *report)
 {
     json_t *o = json_object();
-    SET(o, "pid", stat->process.pid);
-    json_t *program = json_string(stat->program);
+    SET(o, "pid", report->process.pid);
+    json_t *program = json_string(report->program);
     json_object_set_new(o, "program", program != NULL ? program : json_string("?"));
-    json_object_set_new(o, "unit", json_string(stat->unit));
-    json_object_set_new(o, "version", json_string(stat->process.version));
-    json_object_set_new(o, "library", json_string(stat->process.library));
-    json_object_set_new(o, "deleted", json_boolean(stat->process.deleted));
-    json_object_set_new(o, "whole", json_boolean(stat->snapshot.whole));
-    json_object_set_new(o, "detailed", json_boolean(stat->snapshot.detailed));
-    json_object_set_new(o, "memory", json_memory(stat));
-    json_object_set_new(o, "classes", json_classes(stat));
-    json_object_set_new(o, "layers", json_layers(stat));
-    json_object_set_new(o, "heaps", json_heaps(stat));
-    json_object_set_new(o, "memory_calls", json_numbers(stat, true));
-    json_object_set_new(o, "counters", json_numbers(stat, false));
-    json_object_set_new(o, "kernel", json_kernel(stat));
+    json_object_set_new(o, "unit", json_string(report->unit));
+    json_object_set_new(o, "version", json_string(report->process.version));
+    json_object_set_new(o, "library", json_string(report->process.library));
+    json_object_set_new(o, "deleted", json_boolean(report->process.deleted));
+    json_object_set_new(o, "whole", json_boolean(report->snapshot.whole));
+    json_object_set_new(o, "detailed", json_boolean(report->snapshot.detailed));
+    json_object_set_new(o, "memory", json_memory(report));
+    json_object_set_new(o, "classes", json_classes(report));
+    json_object_set_new(o, "layers", json_layers(report));
+    json_object_set_new(o, "heaps", json_heaps(report));
+    json_object_set_new(o, "memory_calls", json_numbers(report, true));
+    json_object_set_new(o, "counters", json_numbers(report, false));
+    json_object_set_new(o, "kernel", json_kernel(report));
     return o;
 }

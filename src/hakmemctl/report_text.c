@@ -5,40 +5,40 @@
 #include <string.h>
 
 #include "hakmemctl/output.h"
-#include "hakmemctl/stat.h"
+#include "hakmemctl/report.h"
 
 /* A number in a column of `width`; several in one printf. */
 #define BYTES(n) output_bytes((char[OUTPUT_SIZE]){0}, (n))
 #define COUNT(n) output_count((char[OUTPUT_SIZE]){0}, (n))
 
-static void print_head(const struct stat *stat)
+static void print_head(const struct report *report)
 {
-    const struct process *p = &stat->process;
-    printf("%s, process %d%s%s\n", stat->program, (int)p->pid, stat->unit[0] != '\0' ? ", unit " : "", stat->unit);
+    const struct process *p = &report->process;
+    printf("%s, process %d%s%s\n", report->program, (int)p->pid, report->unit[0] != '\0' ? ", unit " : "", report->unit);
     /* "hakmem 0.1.0, commit 0123456789ab", without compiler and flags. */
     const char *comma = strchr(p->version, ',');
     size_t length = comma != NULL ? (size_t)(comma + 1 - p->version) + strcspn(comma + 1, ",") : strlen(p->version);
     printf("%.*s, %s%s\n", (int)length, p->version, p->library, p->deleted ? " (deleted: restart needed)" : "");
-    if (!stat->snapshot.whole)
+    if (!report->snapshot.whole)
         printf("It never rested while it was read: these are values of several moments.\n");
-    if (!stat->snapshot.detailed)
+    if (!report->snapshot.detailed)
         printf("It has more threads than were read: blocks in some of their bins stand as live.\n");
 }
 
-static void print_part(const struct stat *stat, const char *name, const struct summary_part *part, uint64_t resident)
+static void print_part(const struct report *report, const char *name, const struct summary_part *part, uint64_t resident)
 {
     printf("%-10s %8s %8s %8s %8s %8s %8s ", name, BYTES(part->mapped), BYTES(part->live), BYTES(part->cached),
            BYTES(part->free), BYTES(part->purged), BYTES(part->slack));
-    if (stat->kernel.has_pagemap)
+    if (report->kernel.has_pagemap)
         printf("%8s %8s\n", BYTES(part->believed), BYTES(resident));
     else
         printf("%8s %8s\n", BYTES(part->believed), "?");
 }
 
-static void print_memory(const struct stat *stat)
+static void print_memory(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
-    const struct kernel_view *k = &stat->kernel;
+    const struct summary *sum = &report->summary;
+    const struct kernel_view *k = &report->kernel;
     uint64_t resident = 0;
     for (unsigned i = 0; i < RANGE_KINDS; i++)
         resident += k->resident[i];
@@ -47,12 +47,12 @@ static void print_memory(const struct stat *stat)
     leaves.believed = sum->all.believed - sum->slab.believed - sum->pool.believed - sum->large.believed - metadata.believed;
     printf("\n%-10s %8s %8s %8s %8s %8s %8s %8s %8s\n", "MEMORY", "mapped", "live", "cached", "free", "purged",
            "slack", "believed", "resident");
-    print_part(stat, "slabs", &sum->slab, k->resident[RANGE_SUPERSLAB]);
-    print_part(stat, "pool", &sum->pool, k->resident[RANGE_POOL]);
-    print_part(stat, "large", &sum->large, k->resident[RANGE_LARGE]);
-    print_part(stat, "metadata", &metadata, k->resident[RANGE_METADATA]);
-    print_part(stat, "region map", &leaves, k->resident[RANGE_LEAF]);
-    print_part(stat, "all", &sum->all, resident);
+    print_part(report, "slabs", &sum->slab, k->resident[RANGE_SUPERSLAB]);
+    print_part(report, "pool", &sum->pool, k->resident[RANGE_POOL]);
+    print_part(report, "large", &sum->large, k->resident[RANGE_LARGE]);
+    print_part(report, "metadata", &metadata, k->resident[RANGE_METADATA]);
+    print_part(report, "region map", &leaves, k->resident[RANGE_LEAF]);
+    print_part(report, "all", &sum->all, resident);
     printf("believed: the most that hakmem takes to be resident; resident: what the kernel says.\n");
     printf("Resident of the whole process %s; of it hakmem %.1f %%", BYTES(k->process_resident),
            output_percent(resident, k->process_resident));
@@ -77,10 +77,10 @@ static void print_class(const struct summary_class *c, uint64_t mapped)
     putchar('\n');
 }
 
-static void print_classes(const struct stat *stat)
+static void print_classes(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
-    uint64_t granule = stat->snapshot.structures.granule;
+    const struct summary *sum = &report->summary;
+    uint64_t granule = report->snapshot.structures.granule;
     printf("\n%6s %7s %9s %8s %9s %8s %8s %5s\n", "CLASS", "slabs", "live", "bytes", "cached", "bytes", "uncarved",
            "fill");
     for (unsigned i = 1; i < sum->classes; i++) {
@@ -92,9 +92,9 @@ static void print_classes(const struct stat *stat)
     printf("fill: live bytes of the bytes of its slabs (pool: of its blocks, the rest is in arenas).\n");
 }
 
-static void print_layers(const struct stat *stat)
+static void print_layers(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
+    const struct summary *sum = &report->summary;
     printf("\nSLABS    %s SuperSlabs (%s empty): slabs %s used by classes, %s kept empty by threads,\n"
            "         %s free and resident, %s purged\n",
            COUNT(sum->superslabs), COUNT(sum->superslabs_empty), COUNT(sum->slabs_used - sum->slabs_ready),
@@ -110,15 +110,15 @@ static void print_layers(const struct stat *stat)
            BYTES(sum->large_largest_free));
 }
 
-static void print_thread(const struct stat *stat, const struct snapshot_heap *h)
+static void print_thread(const struct report *report, const struct snapshot_heap *h)
 {
-    const struct thread *t = h->state == HAKMEM_HEAP_ALIVE ? threads_find(&stat->threads, h->thread) : NULL;
+    const struct thread *t = h->state == HAKMEM_HEAP_ALIVE ? threads_find(&report->threads, h->thread) : NULL;
     char id[16] = "-";
     if (t != NULL)
         snprintf(id, sizeof id, "%d", t->id);
     uint64_t pool = h->binned < h->arena_bytes ? h->binned : h->arena_bytes; /* the other column */
     printf("%7s %-15s %-6s %6s %8s %8s /%8s %5s %8s %5s\n", id,
-           t != NULL ? t->name : h->state == HAKMEM_HEAP_SHARED ? "(late threads)" : "-", stat_heap_state(h->state),
+           t != NULL ? t->name : h->state == HAKMEM_HEAP_SHARED ? "(late threads)" : "-", report_heap_state(h->state),
            COUNT(h->slabs), BYTES(h->binned - pool), BYTES(h->arena_bytes), BYTES(h->arena_limit), COUNT(h->ready),
            BYTES(h->gathered), COUNT(h->rings));
 }
@@ -126,10 +126,10 @@ static void print_thread(const struct stat *stat, const struct snapshot_heap *h)
 /* More than that are told as a sum. */
 #define THREADS_SHOWN 40
 
-static void print_threads(const struct stat *stat)
+static void print_threads(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
-    const struct snapshot *s = &stat->snapshot;
+    const struct summary *sum = &report->summary;
+    const struct snapshot *s = &report->snapshot;
     size_t shown = 0;
     printf("\n%7s %-15s %-6s %6s %8s %8s /%8s %5s %8s %5s\n", "THREAD", "name", "heap", "slabs", "bins", "arena",
            "limit", "empty", "gathered", "queue");
@@ -138,7 +138,7 @@ static void print_threads(const struct stat *stat)
         bool something = h->slabs != 0 || h->arena_bytes != 0 || h->gathered != 0 || h->rings != 0 ||
                          h->state == HAKMEM_HEAP_ALIVE;
         if (something && shown++ < THREADS_SHOWN)
-            print_thread(stat, h);
+            print_thread(report, h);
     }
     if (shown > THREADS_SHOWN)
         printf("        and %zu more (--json has them all)\n", shown - THREADS_SHOWN);
@@ -148,26 +148,26 @@ static void print_threads(const struct stat *stat)
            COUNT(sum->rings), BYTES(sum->queued));
 }
 
-static void print_calls(const struct stat *stat)
+static void print_calls(const struct report *report)
 {
-    const struct snapshot *s = &stat->snapshot;
-    printf("\nSYSTEM CALLS for memory since the start: %s\n        ", COUNT(stat->summary.calls));
+    const struct snapshot *s = &report->snapshot;
+    printf("\nSYSTEM CALLS for memory since the start: %s\n        ", COUNT(report->summary.calls));
     for (uint32_t i = 0; i < s->calls; i++)
         printf("%s %s%s", s->call_name[i], COUNT(s->call[i]), i + 1 < s->calls ? ", " : "\n");
     printf("COUNTERS of slow paths\n        ");
     for (uint32_t i = 0; i < s->counters; i++)
-        printf("%s %s%s", s->counter_name[i], COUNT(stat->summary.counter[i]),
+        printf("%s %s%s", s->counter_name[i], COUNT(report->summary.counter[i]),
                i + 1 == s->counters ? "\n" : i % 4 == 3 ? "\n        " : ", ");
 }
 
-static void print_fragmentation(const struct stat *stat)
+static void print_fragmentation(const struct report *report)
 {
-    const struct summary *sum = &stat->summary;
-    uint64_t resident = 0, slabs = (sum->slabs_used - sum->slabs_ready) * stat->snapshot.structures.granule;
+    const struct summary *sum = &report->summary;
+    uint64_t resident = 0, slabs = (sum->slabs_used - sum->slabs_ready) * report->snapshot.structures.granule;
     for (unsigned i = 0; i < RANGE_KINDS; i++)
-        resident += stat->kernel.resident[i];
+        resident += report->kernel.resident[i];
     printf("\nFRAGMENTATION\n");
-    if (stat->kernel.has_pagemap && sum->all.live != 0)
+    if (report->kernel.has_pagemap && sum->all.live != 0)
         printf("  overhead       %6.1f %%  (resident - live) / live\n",
                100.0 * ((double)resident - (double)sum->all.live) / (double)sum->all.live);
     printf("  unused slabs   %6.1f %%  1 - live / bytes of slabs that have a class\n",
@@ -182,9 +182,9 @@ static void print_fragmentation(const struct stat *stat)
                                 : 100 - output_percent(sum->large_largest_free, sum->large.free + sum->large.purged));
 }
 
-static void print_mappings(const struct stat *stat)
+static void print_mappings(const struct report *report)
 {
-    const struct kernel_view *k = &stat->kernel;
+    const struct kernel_view *k = &report->kernel;
     uint64_t mapped = 0, ours = 0, other = 0, other_resident = 0, resident = 0, rss = 0;
     printf("\n%-27s %8s %8s %8s %8s %8s  %s\n", "MAPPINGS of /proc/PID/maps", "size", "hakmem", "resident", "other",
            "smaps", "what");
@@ -194,7 +194,7 @@ static void print_mappings(const struct stat *stat)
         printf("%12" PRIx64 "-%-14" PRIx64 " %8s %8s %8s %8s %8s ", m->start, m->end, BYTES(size), BYTES(m->ours),
                BYTES(m->ours_resident), BYTES(size - m->ours), BYTES(m->resident));
         for (unsigned kind = 0; kind < RANGE_KINDS; kind++)
-            printf("%s%s", (m->kinds >> kind & 1) != 0 ? " " : "", (m->kinds >> kind & 1) != 0 ? stat_range_names[kind] : "");
+            printf("%s%s", (m->kinds >> kind & 1) != 0 ? " " : "", (m->kinds >> kind & 1) != 0 ? report_range_names[kind] : "");
         putchar('\n');
         ours += m->ours;
         other += size - m->ours;
@@ -215,19 +215,19 @@ static void print_mappings(const struct stat *stat)
     if (k->has_pagemap)
         printf("Resident, pagemap: hakmem %" PRIu64 ", others here %" PRIu64 "; together %" PRIu64
                ", smaps (Rss): %" PRIu64 ".\n", resident, other_resident, resident + other_resident, rss);
-    if (stat->snapshot.lost != 0)
+    if (report->snapshot.lost != 0)
         printf("Besides, %" PRIu64 " bytes of address space could not be unmapped: too many mappings.\n",
-               stat->snapshot.lost);
+               report->snapshot.lost);
 }
 
-void stat_print(const struct stat *stat)
+void report_print(const struct report *report)
 {
-    print_head(stat);
-    print_memory(stat);
-    print_classes(stat);
-    print_layers(stat);
-    print_threads(stat);
-    print_calls(stat);
-    print_fragmentation(stat);
-    print_mappings(stat);
+    print_head(report);
+    print_memory(report);
+    print_classes(report);
+    print_layers(report);
+    print_threads(report);
+    print_calls(report);
+    print_fragmentation(report);
+    print_mappings(report);
 }
