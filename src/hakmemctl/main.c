@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "config.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,27 +31,6 @@ static const struct command *const commands[] = {
 const struct command *command_at(size_t index)
 {
     return index < COMMANDS ? commands[index] : NULL;
-}
-
-void command_message(const char *format, ...)
-{
-    va_list arguments;
-    fputs("hakmemctl: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-}
-
-int command_usage_error(const struct command *command, const char *format, ...)
-{
-    va_list arguments;
-    fprintf(stderr, "hakmemctl %s: ", command->name);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fprintf(stderr, "; see hakmemctl %s --help\n", command->name);
-    return STATUS_USAGE;
 }
 
 static void help(void)
