@@ -122,7 +122,14 @@ SCRIPT
     ctl=$ctl_here
 fi
 
-# a file system that refuses
+# a full file system, and one that refuses
+mount -t tmpfs -o size=8k tmpfs /var/lib
+dd if=/dev/zero of=/var/lib/full bs=4096 count=4 2>/dev/null || true
+printf 'libm.so.6\n' >$list
+ctl 1 "make room" enable --system --library "$library"
+true_that "the file is as it was" [ "$(cat $list)" = libm.so.6 ]
+umount /var/lib
+rm -f $list
 mount -o remount,bind,ro /etc
 ctl 1 "read-only" enable --system --library "$library"
 mount -o remount,bind,rw /etc
