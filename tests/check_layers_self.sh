@@ -51,7 +51,7 @@ refused heap/rcu.c '#include <urcu-bp.h>' 'liburcu belongs to layer registry'
 refused heap/read.c 'void r(void) { rcu_read_lock(); }' 'liburcu belongs to layer registry'
 refused heap/atomic.c 'int a(int *p) { return __atomic_load_n(p, 5); }' 'belong to base/atomic.h'
 refused heap/std.c '#include <stdatomic.h>' 'belong to base/atomic.h'
-refused hakmemctl/tool.c '#include "heap/heap.h"' 'public headers and the two tables'
+refused hakmemctl/tool.c '#include "heap/heap.h"' 'public headers, the tables'
 refused heap/after.c '/* text */ int b; /* two\nlines */ void *m(void) { return mremap(0, 1, 2, 3); }' \
     'heap/after.c:2'
 

@@ -6,7 +6,7 @@
  *   process   a live process: its mappings, the exported page, reading and writing its memory
  *   output    numbers for people, JSON for programs
  *
- * The tool includes the public headers and the tables of options and counters,
+ * The tool includes the public headers, what reads options, and the table of counters,
  * nothing else of the library: what it knows of a process comes out of its page.
  */
 #ifndef HAKMEMCTL_COMMAND_H

@@ -12,6 +12,7 @@
 extern const struct command command_list, command_stat, command_top, command_map, command_metrics;
 extern const struct command command_enable, command_disable, command_status, command_doctor;
 extern const struct command command_complete;
+extern const struct command command_config, command_reload, command_purge, command_audit;
 
 /* In the order of the help text. */
 static const struct command *const commands[] = {
@@ -20,6 +21,10 @@ static const struct command *const commands[] = {
     &command_top,
     &command_map,
     &command_metrics,
+    &command_config,
+    &command_reload,
+    &command_purge,
+    &command_audit,
     &command_enable,
     &command_disable,
     &command_status,

@@ -6,7 +6,7 @@
  *     # a comment line; also ; at the start of a line
  *     thread_hold = 2M           # blanks around, and a comment after a blank
  *     [default]                  as before the first section: for every program
- *     [program redis-server]     the file name of the executable; * and ? are wild
+ *     [program redis-server]     the file name of the program; * and ? are wild
  *     [program /opt/x/bin/?*]    with a slash: its whole path; a * also spans slashes
  *     [unit redis*.service]      the systemd unit that the process belongs to
  *

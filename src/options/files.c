@@ -50,7 +50,8 @@ static unsigned file_number(const char *path)
 
 /* ---- who this process is ---- */
 
-const char *files_program(void)
+/* The path of the executable; "": not known. */
+static const char *files_program(void)
 {
     static const char deleted[] = " (deleted)"; /* after an upgrade, as the kernel says it */
 
@@ -66,7 +67,8 @@ const char *files_program(void)
     return work.program;
 }
 
-const char *files_unit(void)
+/* "": not known, or no unit. */
+static const char *files_unit(void)
 {
     char text[1024]; /* systemd's line is the first or the last but one of a dozen */
     size_t length;
@@ -88,17 +90,25 @@ const char *files_unit(void)
     return work.unit;
 }
 
+/* A pattern with a slash means a whole path, else the last part of it. */
+static bool is_program(const char *path, const char *pattern, size_t length)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (memchr(pattern, '/', length) == NULL && slash != NULL)
+        path = slash + 1;
+    return config_match(pattern, length, path);
+}
+
 bool files_is_meant(enum config_section section, const char *pattern, size_t length)
 {
     if (section == CONFIG_UNIT)
         return config_match(pattern, length, files_unit());
 
-    const char *program = files_program();
-    const char *slash = strrchr(program, '/');
+    const char *started_as = os_started_as();
 
-    if (memchr(pattern, '/', length) == NULL && slash != NULL)
-        program = slash + 1;
-    return config_match(pattern, length, program);
+    return is_program(files_program(), pattern, length) ||
+           (started_as != NULL && is_program(started_as, pattern, length));
 }
 
 /* ---- reading ---- */

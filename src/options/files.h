@@ -32,10 +32,10 @@ void files_read(struct config_reader *reader, const char *conf);
 /* One file; `required`: that it is not there is a mistake. */
 void files_read_one(struct config_reader *reader, const char *path, bool required);
 
-/* For config_reader.is_meant: by the program and the unit of this process. */
+/*
+ * For config_reader.is_meant. A program is known by its executable, and by the
+ * name that it was started by (a link to it, a script), which AT_SECURE leaves out.
+ */
 bool files_is_meant(enum config_section section, const char *pattern, size_t length);
-/* The program and the unit of this process, as the sections are compared with them; "": not known. */
-const char *files_program(void);
-const char *files_unit(void);
 
 #endif

@@ -288,6 +288,11 @@ bool os_executable(char *memory, size_t size)
     return true;
 }
 
+const char *os_started_as(void)
+{
+    return getauxval(AT_SECURE) == 0 ? (const char *)getauxval(AT_EXECFN) : NULL;
+}
+
 bool os_write(int fd, const char *text, size_t length)
 {
     int saved = errno;

@@ -55,6 +55,8 @@ void os_read_names(int fd, void (*visit)(const char *name));
 size_t os_directory(char *memory, size_t size);
 /* The path of this program's executable into memory[0..size), with a NUL. False: not known. */
 bool os_executable(char *memory, size_t size);
+/* The name that the program was started by: a link, a script. NULL: not known, or AT_SECURE, where its starter chose it. */
+const char *os_started_as(void);
 
 /* Write all of it. False when that failed; only then errno says why. */
 bool os_write(int fd, const char *text, size_t length);

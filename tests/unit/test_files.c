@@ -19,6 +19,7 @@
 #include <cmocka.h>
 
 #include "options/files.h"
+#include "os/os.h"
 #include "support/support.h"
 #include "support/unit.h"
 
@@ -202,6 +203,14 @@ static void this_process_is_known_by_its_name_and_path(void **state)
     assert_int_equal(option_now(process_hold), 1 * M);
     assert_int_equal(option_now(large_cache), 64 * M);
     assert_int_equal(option_now(superslab_cache), 64 * M);
+    if (os_started_as() == NULL)
+        return;
+    const char *slash = strrchr(os_started_as(), '/');
+    snprintf(text, sizeof text, "[program %s]\npurge_delay = 9\n",
+             slash != NULL ? slash + 1 : os_started_as());
+    write_file("hakmem.conf", text);
+    START("X=1");
+    assert_int_equal(option_now(purge_delay), 9);
 }
 
 static void a_secure_process_reads_the_two_in_etc_and_nothing_else(void **state)
