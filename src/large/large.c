@@ -15,6 +15,8 @@
 #define GROW_MAX (32 * MIB)
 /* Of a large span that is over the budget this much at least: fewer calls. */
 #define PURGE_MIN (8 * MIB)
+/* What was learned fades by one part in so many in each round (a tenth of a second or more). */
+#define FORGET_PART 16
 #define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
 
 struct lock large_lock = LOCK_INIT(RANK_LARGE);
@@ -29,6 +31,7 @@ size_t large_lost;
 static size_t grow_next = GROW_MIN;
 static bool started;
 static struct large_totals totals;
+static size_t given_back; /* bytes given back to keep the budget, not long ago and not yet regretted */
 
 static unsigned bin_of(size_t size)
 {
@@ -274,6 +277,34 @@ static size_t large_purge_locked(size_t keep, uint64_t freed_before_ms)
     return before - totals.dirty;
 }
 
+/*
+ * `bytes` that are not resident are handed out. When as much was given back a
+ * moment ago that was too early, and the next time it is kept: a program that
+ * frees and takes large blocks in turns keeps its pages, and one that frees
+ * what it will not need again gives them back at once.
+ */
+static void large_regret_locked(size_t bytes)
+{
+    if (bytes > given_back)
+        bytes = given_back;
+    given_back -= bytes;
+    totals.regretted += bytes;
+    if (totals.regretted > totals.mapped)
+        totals.regretted = totals.mapped;
+}
+
+/* A trim, or a lack of memory: all may go. */
+static void large_forget_locked(void)
+{
+    given_back = totals.regretted = 0;
+}
+
+/* Does a block of this size get a mapping of its own? */
+static bool large_is_huge_locked(size_t size)
+{
+    return size >= hakmem_options.huge_threshold && size > totals.regretted;
+}
+
 static size_t large_budget(void)
 {
     const struct options_run *run = options_run();
@@ -284,9 +315,9 @@ static size_t large_budget(void)
 
 static void large_keep_budget_locked(void)
 {
-    size_t budget = large_budget();
+    size_t budget = large_budget() + totals.regretted;
     if (totals.dirty > budget)
-        large_purge_locked(budget, UINT64_MAX);
+        given_back += large_purge_locked(budget, UINT64_MAX);
 }
 
 /* Get address space for at least `size` bytes as a free span. */
@@ -390,6 +421,7 @@ static void *huge_alloc(size_t size, size_t align)
         totals.mapped += size;
         totals.live += size;
         totals.spans_live++;
+        large_regret_locked(size);
     }
     lock_release(&large_lock);
     if (span == NULL)
@@ -407,13 +439,17 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX || span_size + align > PTRDIFF_MAX)
         return NULL;
     *zeroed = true;
-    if (size >= hakmem_options.huge_threshold)
-        return huge_alloc(usable, align);
     lock_take(&large_lock);
+    if (large_is_huge_locked(size)) {
+        lock_release(&large_lock);
+        return huge_alloc(usable, align);
+    }
     large_start_locked();
     struct span *span = span_alloc_locked(span_size, align);
     if (span != NULL) {
         *zeroed = span->zero;
+        size_t resident = span_dirty(span);
+        large_regret_locked(usable > resident ? usable - resident : 0);
         span_make_live(span, usable, TAG_LARGE);
         totals.live += usable;
         totals.spans_live++;
@@ -451,6 +487,7 @@ static void huge_free_locked(struct span *span)
         large_lost += span->size;
     }
     totals.mapped -= span->size;
+    given_back += span->size;
     span_dispose_locked(span);
 }
 
@@ -569,7 +606,7 @@ void *large_resize(struct slab *s, void *p, size_t size)
             result = p;
         else if (size > SIZE_POOL_MAX && size >= hakmem_options.huge_threshold / 2)
             result = huge_resize_locked(span, usable);
-    } else if (size > SIZE_POOL_MAX && size < hakmem_options.huge_threshold) {
+    } else if (size > SIZE_POOL_MAX && (usable <= span->usable || !large_is_huge_locked(size))) {
         if (span_resize_locked(span, usable))
             result = p;
     }
@@ -580,6 +617,7 @@ void *large_resize(struct slab *s, void *p, size_t size)
 size_t large_trim(size_t keep)
 {
     lock_take(&large_lock);
+    large_forget_locked();
     size_t bytes = large_purge_locked(keep, UINT64_MAX);
     lock_release(&large_lock);
     return bytes;
@@ -589,6 +627,8 @@ void large_age(uint64_t now_ms)
 {
     uint64_t delay = option_now(purge_delay);
     lock_take(&large_lock);
+    given_back -= given_back / FORGET_PART;
+    totals.regretted -= totals.regretted / FORGET_PART;
     if (now_ms > delay)
         large_purge_locked(0, now_ms - delay);
     lock_release(&large_lock);
@@ -616,6 +656,7 @@ size_t large_unmap_free(void)
         }
     }
     grow_next = GROW_MIN;
+    large_forget_locked();
     lock_release(&large_lock);
     return bytes;
 }

@@ -19,6 +19,8 @@
  * ("dirty") up to a budget of max(large_cache, large_cache_percent of the live
  * bytes); beyond it as much as is too much, and after purge_delay all, of the
  * pages that were freed first is given back; the span stays as address space.
+ * What was given back and soon needed again is kept from then on, beyond the
+ * budget, and a block of that size, however huge, is cut from the page heap.
  *
  * One lock guards all of it.
  */
@@ -73,6 +75,7 @@ struct large_totals {
     size_t live;       /* bytes of live blocks, as rounded to pages */
     size_t dirty;      /* bytes of free spans that are resident */
     size_t spans_live; /* count */
+    size_t regretted;  /* bytes that may stay resident beyond the budget, since they were soon needed again */
 };
 void large_get_totals(struct large_totals *totals);
 /* Check bins, marks and totals; returns mismatches, one line each to fd (unless -1). */

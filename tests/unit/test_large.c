@@ -361,6 +361,57 @@ static void of_a_span_over_the_budget_the_end_is_given_back(void **state)
     give(p);
 }
 
+static void what_was_given_back_and_soon_needed_again_is_kept_the_next_time(void **state)
+{
+    enum { SIZE = 16 * MIB, BUDGET = 4 * MIB };
+    char *p = take(SIZE);
+
+    (void)state;
+    OPTION_SET(large_cache) = BUDGET;
+    OPTION_SET(large_cache_percent) = 0;
+    give(p);
+    assert_int_equal(totals().dirty, BUDGET); /* nobody had asked for it again */
+    assert_int_equal(totals().regretted, 0);
+    p = take(SIZE);
+    assert_int_equal(totals().regretted, SIZE - BUDGET);
+    give(p);
+    assert_int_equal(totals().dirty, SIZE);
+    p = take(SIZE);
+    give(p);
+    assert_int_equal(totals().dirty, SIZE);
+    for (int round = 0; round < 400; round++)
+        large_age(1); /* it fades with time */
+    p = take(SIZE);
+    give(p);
+    assert_true(totals().regretted < MIB);
+    assert_true(totals().dirty < BUDGET + MIB);
+    large_trim(SIZE);
+    assert_int_equal(totals().regretted, 0);
+}
+
+static void a_huge_block_is_cut_from_the_page_heap_once_such_blocks_come_in_turns(void **state)
+{
+    size_t size = hakmem_options.huge_threshold;
+    bool zeroed;
+    char *p = large_alloc(size, GRANULE, &zeroed);
+
+    (void)state;
+    OPTION_SET(large_cache) = 0;
+    OPTION_SET(large_cache_percent) = 0;
+    assert_int_equal(registry_find(p)->tag, TAG_HUGE);
+    give(p);
+    p = large_alloc(size, GRANULE, &zeroed);
+    assert_int_equal(registry_find(p)->tag, TAG_HUGE);
+    give(p);
+    p = large_alloc(size, GRANULE, &zeroed);
+    assert_int_equal(registry_find(p)->tag, TAG_LARGE);
+    give(p);
+    large_trim(0);
+    p = large_alloc(size, GRANULE, &zeroed);
+    assert_int_equal(registry_find(p)->tag, TAG_HUGE);
+    give(p);
+}
+
 static void when_memory_is_short_all_free_spans_are_unmapped(void **state)
 {
     char *block[10];
@@ -437,6 +488,8 @@ int main(void)
         TEST(a_trim_leaves_at_most_what_it_is_told),
         TEST(what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_delay),
         TEST(what_is_resident_behind_a_cut_goes_back),
+        TEST(what_was_given_back_and_soon_needed_again_is_kept_the_next_time),
+        TEST(a_huge_block_is_cut_from_the_page_heap_once_such_blocks_come_in_turns),
         TEST(when_memory_is_short_all_free_spans_are_unmapped),
     };
 
