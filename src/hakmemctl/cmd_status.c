@@ -11,6 +11,7 @@
 #include "hakmemctl/preload.h"
 #include "hakmemctl/serving.h"
 #include "hakmemctl/system.h"
+#include "hakmemctl/text.h"
 #include "hakmemctl/unit.h"
 
 extern const struct command command_status;
@@ -64,6 +65,8 @@ static void look_at_unit(const struct unit *unit, struct unit_status *status)
     free(error);
     edit_free(&file);
     status->preload = unit_preload(unit, &from_file);
+    if (status->preload != NULL)
+        text_make_printable(status->preload);
     if (ours && preload_has_ours(status->preload))
         status->enabled = "by hakmemctl";
     else if (preload_has_ours(status->preload))

@@ -36,6 +36,8 @@ void doctor_add(struct doctor_findings *findings, const struct doctor_check *che
 {
     struct doctor_finding *finding = NULL, *more;
 
+    text_make_printable(text); /* there are words of the process in it */
+    text_make_printable(remedy);
     for (size_t i = 0; i < findings->count; i++)
         if (findings->item[i].check == check->name && strcmp(findings->item[i].text, text) == 0)
             finding = &findings->item[i];

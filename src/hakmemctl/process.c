@@ -12,6 +12,7 @@
 
 #include "hakmemctl/command.h"
 #include "hakmemctl/symbol.h"
+#include "hakmemctl/text.h"
 
 /* The page of layout 1 had at least this much when it was first published. */
 #define PAGE_SIZE_MIN (offsetof(struct hakmem_page, structures) + sizeof(uint64_t))
@@ -95,11 +96,14 @@ bool process_read_text(const struct process *process, uint64_t address, char *te
         size_t part = size - 1 - length < page ? size - 1 - length : page;
         if (!process_read(process, address + length, text + length, part))
             return false;
-        if (memchr(text + length, '\0', part) != NULL)
+        if (memchr(text + length, '\0', part) != NULL) {
+            text_make_printable(text);
             return true;
+        }
         length += part;
     }
     text[length] = '\0';
+    text_make_printable(text);
     return true;
 }
 

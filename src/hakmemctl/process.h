@@ -59,7 +59,7 @@ bool process_read(const struct process *process, uint64_t address, void *to, siz
 bool process_read_present(const struct process *process, uint64_t address, void *to, size_t size);
 /* Write into its memory; false with errno. */
 bool process_write(const struct process *process, uint64_t address, const void *from, size_t size);
-/* A text that ends within `size` bytes (cut otherwise); false when it cannot be read. */
+/* A text that ends within `size` bytes (cut otherwise), fit to be printed; false when it cannot be read. */
 bool process_read_text(const struct process *process, uint64_t address, char *text, size_t size);
 
 /* Version number alone: "0.1.0" of what hakmem_version() says. */

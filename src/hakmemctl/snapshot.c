@@ -11,7 +11,8 @@
 #define ATTEMPTS 8
 #define PART (256 * 1024)                 /* metadata is copied in parts of that size */
 #define STRUCTURE_MAX (1024 * 1024)       /* no structure, and no offset in one, is greater */
-#define METADATA_MAX ((uint64_t)64 << 30) /* no process has more metadata */
+#define METADATA_MAX ((uint64_t)8 << 30)  /* no process has more metadata, and the tool has room for it */
+#define METADATA_CHUNKS_MAX 65536         /* nor in more pieces */
 
 /* A piece of the process's memory. */
 struct snapshot_copy {
@@ -242,7 +243,8 @@ static enum walk copy_metadata(struct snapshot *s, const struct process *process
         uint64_t next, size;
         if (!process_read(process, at + d->meta.next, &next, sizeof next) ||
             !process_read(process, at + d->meta.bytes, &size, sizeof size) || at % 4096 != 0 ||
-            size % 4096 != 0 || size == 0 || size > METADATA_MAX - s->metadata)
+            size % 4096 != 0 || size == 0 || size > METADATA_MAX - s->metadata ||
+            s->copies == METADATA_CHUNKS_MAX)
             return WALK_BROKEN;
         s->metadata += size;
         for (size_t i = 0; i < s->copies; i++) {

@@ -35,7 +35,9 @@ static void count_bin(struct details *details, struct snapshot_heap *h, unsigned
         return;
     }
     uint64_t block = h->bin[c];
-    while (block >= base && block <= end - sizeof block && slab->binned < slab->carved) {
+    /* as differences: a damaged heap may have its base at 0, or blocks of a few bytes */
+    while (block >= base && end - base >= sizeof block && block - base <= end - base - sizeof block &&
+           slab->binned < slab->carved) {
         slab->binned++;
         memcpy(&block, details->room + (block - base), sizeof block);
     }

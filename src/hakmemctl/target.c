@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "hakmemctl/command.h"
+#include "hakmemctl/text.h"
 
 /* The process id that `text` is, or 0. */
 static pid_t target_number(const char *text)
@@ -74,6 +75,7 @@ bool target_unit(pid_t pid, char name[TARGET_NAME_SIZE])
             target_unit_of_path(at + 1, name);
     }
     fclose(f);
+    text_make_printable(name);
     return true;
 }
 
@@ -101,6 +103,7 @@ bool target_program(pid_t pid, char name[TARGET_NAME_SIZE])
     /* The kernel cuts it after 15 characters. */
     if (strlen(name) == 15 && target_executable(pid, file) && strncmp(file, name, 15) == 0)
         memcpy(name, file, sizeof file);
+    text_make_printable(name); /* a process calls itself what it likes */
     return true;
 }
 

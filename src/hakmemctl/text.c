@@ -70,6 +70,34 @@ void text_free(struct text *text)
     *text = (struct text){NULL, 0};
 }
 
+/* Bytes of the UTF-8 character at `c`, 0 when it is none that may be printed. */
+static size_t printable_length(const unsigned char *c)
+{
+    if (c[0] < 0x80)
+        return c[0] >= 0x20 && c[0] != 0x7f;
+    size_t length = c[0] >= 0xc2 && c[0] <= 0xdf ? 2 : (c[0] & 0xf0) == 0xe0 ? 3 : c[0] >= 0xf0 && c[0] <= 0xf4 ? 4 : 0;
+
+    for (size_t i = 1; i < length; i++)
+        if ((c[i] & 0xc0) != 0x80)
+            return 0;
+    /* too long a form, halves of surrogates, above 0x10ffff, and the control characters of C1 */
+    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] >= 0xa0) || (c[0] == 0xf0 && c[1] < 0x90) ||
+        (c[0] == 0xf4 && c[1] >= 0x90) || (c[0] == 0xc2 && c[1] < 0xa0))
+        return 0;
+    return length;
+}
+
+void text_make_printable(char *text)
+{
+    while (*text != '\0') {
+        size_t length = printable_length((const unsigned char *)text);
+
+        if (length == 0)
+            *text = '?';
+        text += length == 0 ? 1 : length;
+    }
+}
+
 bool text_starts(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;

@@ -24,6 +24,12 @@ void text_add(struct text *to, const char *what, size_t length);
 void text_add_format(struct text *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void text_free(struct text *text);
 
+/*
+ * Make what another process says of itself fit to be printed: control characters, with which a name
+ * could steer the terminal, and bytes that are no UTF-8, which JSON does not take, become `?`.
+ */
+void text_make_printable(char *text);
+
 bool text_starts(const char *text, const char *with);
 bool text_ends(const char *text, const char *with);
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hakmemctl/text.h"
+
 static int compare(const void *a, const void *b)
 {
     const struct thread *x = a, *y = b;
@@ -27,6 +29,7 @@ static bool read_one(pid_t pid, struct thread *t)
         line[strcspn(line, "\n")] = '\0';
         if (strncmp(line, "Name:\t", 6) == 0) {
             snprintf(t->name, sizeof t->name, "%.15s", line + 6);
+            text_make_printable(t->name);
         } else if (strncmp(line, "NSpid:", 6) == 0) {
             const char *last = strrchr(line, '\t');
             t->inner_id = last != NULL ? atoi(last + 1) : t->id;
