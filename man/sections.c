@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes a section of the manual that comes from a table, in mdoc:
+ * Writes a section of the manual that comes from a table, in mdoc, or the
+ * sample of a configuration file:
  *
- *     sections counters | options | presets
+ *     sections counters | options | presets | sample
  *
- * man/update puts it into the pages.
+ * man/update puts it into the pages, and into conf/hakmem.conf.
  */
 #include <stdio.h>
 #include <string.h>
@@ -127,12 +128,58 @@ static void write_presets(void)
     puts(".El");
 }
 
+/* `text` as comment lines of at most 90 columns. */
+static void write_comment(const char *text)
+{
+    size_t column = 0;
+
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+
+        if (column == 0 || column + 1 + word > 90)
+            column = (size_t)printf("%s#", column == 0 ? "" : "\n");
+        column += (size_t)printf(" %.*s", (int)word, text);
+        text += word + (text[word] == ' ');
+    }
+    putchar('\n');
+}
+
+/* Every option as a comment, so that the file as it is changes nothing. */
+static void write_sample(void)
+{
+    puts("# SPDX-License-Identifier: MIT\n"
+         "# The settings of hakmem. Each option stands here with its default, commented out.\n"
+         "#\n"
+         "# Then files in hakmem.conf.d/ are read, then the file that HAKMEM_CONF names, then HAKMEM_<OPTION> in\n"
+         "# the environment. More specific sections win over [default], then later lines over earlier ones;\n"
+         "# see hakmem.conf(5). hakmemctl config check finds mistakes, hakmemctl config show PROCESS tells what\n"
+         "# is in force and from where, hakmemctl reload PROCESS makes a running process read this again.\n"
+         "#\n"
+         "# [program redis-server]        for one program: its file name, or its whole path; * and ? are wild\n"
+         "# [unit postgresql@*.service]   for the processes of a systemd unit\n"
+         "# allocator = libc              the C library's own allocator for them\n"
+         "\n"
+         "[default]");
+    for (size_t i = 0; i < OPTION_TOTAL; i++) {
+        const option_row *row = &option_rows[i];
+        const char *initial = value_text(row, row->initial);
+
+        putchar('\n');
+        write_comment(option_help[i]);
+        printf("# Values: ");
+        write_range(row);
+        puts(row->when == HAKMEM_OPTION_RUN ? "# May change while the program runs."
+                                            : "# Read when the program starts.");
+        printf("# %s =%s%s\n", row->name, *initial != '\0' ? " " : "", initial);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*write)(void);
-    } sections[] = {{"counters", write_counters}, {"options", write_options}, {"presets", write_presets}};
+    } sections[] = {{"counters", write_counters}, {"options", write_options}, {"presets", write_presets}, {"sample", write_sample}};
 
     for (size_t i = 0; argc == 2 && i < sizeof sections / sizeof *sections; i++) {
         if (strcmp(argv[1], sections[i].name) == 0) {
@@ -140,6 +187,6 @@ int main(int argc, char **argv)
             return fflush(stdout) == 0 ? 0 : 1;
         }
     }
-    fputs("usage: sections counters|options|presets\n", stderr);
+    fputs("usage: sections counters|options|presets|sample\n", stderr);
     return 2;
 }
