@@ -18,10 +18,10 @@
 #include "hakmemctl/child.h"
 #include "hakmemctl/command.h"
 #include "hakmemctl/maps.h"
-#include "hakmemctl/nearest.h"
 #include "hakmemctl/process.h"
 #include "hakmemctl/target.h"
 #include "hakmemctl/text.h"
+#include "options/value.h"
 
 extern const struct command command_complete;
 
@@ -97,8 +97,8 @@ static void offer_placeholder(const struct line *line, const char *name)
     } else if (text_starts(name, "PID")) {
         offer_processes(line, false);
     } else if (text_starts(name, "OPTION")) {
-        for (size_t i = 0; i < option_names_count; i++)
-            offer(line, option_names[i]);
+        for (size_t i = 0; i < OPTION_TOTAL; i++)
+            offer(line, option_rows[i].name);
     }
     /* of files the shell knows more */
 }

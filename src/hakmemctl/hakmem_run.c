@@ -18,9 +18,10 @@
 
 #include "hakmemctl/elf_file.h"
 #include "hakmemctl/library.h"
-#include "hakmemctl/nearest.h"
 #include "hakmemctl/preload.h"
 #include "hakmemctl/text.h"
+#include "options/prewarm.h"
+#include "options/value.h"
 
 /* As env(1) and nice(1) have them. */
 enum { EXIT_OURS = 125, EXIT_CANNOT_RUN = 126, EXIT_NOT_FOUND = 127 };
@@ -52,23 +53,46 @@ static void __attribute__((noreturn, format(printf, 2, 3))) fail(int status, con
     exit(status);
 }
 
+static void bad_item(void *context, const char *item, const char *text, size_t length)
+{
+    (void)context;
+    (void)item;
+    fail(EXIT_OURS, "prewarm: %.*s", (int)length, text);
+}
+
+/* The library would go on with the default, and say so in the middle of the command's own words. */
+static void check_value(const option_row *row, const char *value)
+{
+    struct option_prewarm list = {.count = 0};
+    struct print_buffer why;
+    char reason[160];
+    uint64_t number;
+
+    print_begin(&why, reason, sizeof reason);
+    if (row->type == HAKMEM_OPTION_PREWARM)
+        prewarm_parse(&list, value, strlen(value), bad_item, NULL);
+    else if (!option_parse(row, value, strlen(value), &number, &why))
+        fail(EXIT_OURS, "%s: '%s' is %s", row->name, value, reason);
+}
+
 static void set_option(const char *setting)
 {
     const char *equals = strchr(setting, '=');
 
     if (equals == NULL || equals == setting)
         fail(EXIT_OURS, "--set takes OPTION=VALUE, not '%s'", setting);
-    char *given = text_copy_length(setting, (size_t)(equals - setting));
-    const char *name = option_name_find(given);
+    size_t length = (size_t)(equals - setting);
+    const option_row *row = option_find(setting, length);
 
-    if (name == NULL) {
-        const char *near = nearest_name(given, option_names, option_names_count);
+    if (row == NULL) {
+        const option_row *near = option_nearest(setting, length);
 
         if (near != NULL)
-            fail(EXIT_OURS, "there is no option '%s'; did you mean '%s'?", given, near);
-        fail(EXIT_OURS, "there is no option '%s'; see hakmem.conf(5)", given);
+            fail(EXIT_OURS, "there is no option '%.*s'; did you mean '%s'?", (int)length, setting, near->name);
+        fail(EXIT_OURS, "there is no option '%.*s'; --list-options names them", (int)length, setting);
     }
-    char *variable = text_format("HAKMEM_%s", name);
+    check_value(row, equals + 1);
+    char *variable = text_format("HAKMEM_%s", row->name);
 
     for (char *c = variable; *c != '\0'; c++)
         if (*c >= 'a' && *c <= 'z')
@@ -76,7 +100,6 @@ static void set_option(const char *setting)
     if (setenv(variable, equals + 1, 1) != 0)
         fail(EXIT_OURS, "%s: %s", variable, strerror(errno));
     free(variable);
-    free(given);
 }
 
 /* The value of an option that takes one: behind "=", or the next word. NULL: not this option. */
@@ -190,8 +213,8 @@ static void set_preload(const char *wanted)
 
 static int list_options(void)
 {
-    for (size_t i = 0; i < option_names_count; i++)
-        puts(option_names[i]);
+    for (size_t i = 0; i < OPTION_TOTAL; i++)
+        puts(option_rows[i].name);
     return fflush(stdout) != 0;
 }
 
