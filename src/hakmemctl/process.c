@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -128,9 +129,13 @@ bool process_has_library(const struct maps *maps)
  */
 static bool process_find_page(struct process *process)
 {
+    char path[64], program[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/%d/exe", (int)process->pid);
+    ssize_t length = readlink(path, program, sizeof program - 1);
+    program[length > 0 ? length : 0] = '\0';
     for (size_t i = 0; i < process->maps.count; i++) {
         const struct mapping *m = &process->maps.item[i];
-        if (m->offset != 0 || m->path[0] != '/' || !(is_library(m) || i == 0))
+        if (m->offset != 0 || m->path[0] != '/' || !(is_library(m) || strcmp(m->path, program) == 0))
             continue;
         uint64_t page = symbol_find(process, m->start, "hakmem_page");
         if (page != 0) {

@@ -30,7 +30,8 @@ static void count_bin(struct details *details, struct snapshot_heap *h, unsigned
                       struct snapshot_slab *slab)
 {
     uint64_t size = details->snapshot->class_bytes[c], end = base + slab->carved * size;
-    if (details->slabs++ >= SLABS_MOST || !process_read(details->process, base, details->room, (size_t)(end - base))) {
+    if (details->slabs++ >= SLABS_MOST ||
+        !process_read_present(details->process, base, details->room, (size_t)(end - base))) {
         details->all = false;
         return;
     }
