@@ -32,7 +32,7 @@ struct size_class {
     uint32_t size;       /* bytes of a block */
     /* 0 in the pool: */
     uint16_t capacity;   /* blocks in a slab */
-    uint8_t batch;       /* blocks that one refill carves at most: 64, or 4 KiB */
+    uint8_t batch;       /* blocks that one refill carves of clean pages at most: 64, or 4 KiB */
     uint16_t rejoin;     /* free blocks that bring a full slab back to its list */
     uint32_t inverse;    /* 2^32 / size, rounded up */
 };

@@ -10,6 +10,8 @@
 
 /* A class that has this many slabs is growing: fault the next one in with one call. */
 #define POPULATE_FROM_SLABS 4
+/* Blocks that one refill makes of a slab whose pages are resident. */
+#define CARVE_MOST 64
 /* Slow paths between two looks at the clock, and milliseconds between two rounds. */
 #define TICKS 256
 #define TICK_MS 100
@@ -97,10 +99,13 @@ static void slab_populate(struct heap *h, struct slab *s, unsigned c)
 static void slab_carve(struct heap *h, struct slab *s, unsigned c)
 {
     size_t size = size_class_size(c);
-    uint32_t n = option_now(batch_refill) ? size_class_table[c].batch : 1;
+    slab_populate(h, s, c);
+    /* Pages that are there need no sparing. */
+    uint32_t n = s->clean ? size_class_table[c].batch : CARVE_MOST;
+    if (unlikely(!option_now(batch_refill)))
+        n = 1;
     if (n > (uint32_t)(s->capacity - s->carved))
         n = s->capacity - s->carved;
-    slab_populate(h, s, c);
     char *at = (char *)s->base + s->carved * size;
     struct block **end = &s->free;
     for (uint32_t i = 0; i < n; i++, at += size) {
