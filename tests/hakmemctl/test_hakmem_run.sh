@@ -42,7 +42,7 @@ expect 125 "did you mean 'purge_delay'?" "$run" --library "$library" --set purge
 expect 125 "there is no option 'xyzzyplugh'; --list-options" "$run" --set xyzzyplugh=1 ls
 expect 125 "purge_delay: 'x' is not a number" "$run" --library "$library" --set purge_delay=x ls
 expect 125 "over the greatest value 1M" "$run" --library "$library" --set remote_batch=2M ls
-expect 125 "prewarm: '64:x' is not SIZE:COUNT" "$run" --library "$library" --set prewarm=64:1000,64:x ls
+expect 125 "prewarm: item '64:x' is not SIZE:COUNT" "$run" --library "$library" --set prewarm=64:1000,64:x ls
 expect 0 HAKMEM_PREWARM=64:10,pool:4M "$run" --library "$library" --set prewarm=64:10,pool:4M env
 expect 125 "OPTION=VALUE" "$run" --set audit ls
 expect 125 "needs a value" "$run" --set
