@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hakmemctl/service.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,6 +91,24 @@ static bool write_files(const struct unit *unit, struct before *before, const ch
 
 /* ---- the live service ---- */
 
+/* Set by a signal that would end this in the middle: the change is taken back first. */
+static volatile sig_atomic_t interrupted;
+
+static void note_signal(int number)
+{
+    (void)number;
+    interrupted = 1;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = note_signal, .sa_flags = SA_RESTART};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
 static void sleep_milliseconds(unsigned milliseconds)
 {
     nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000L}, NULL);
@@ -155,6 +173,11 @@ static bool wait_until_up(struct unit *unit, bool served, unsigned seconds, char
     for (unsigned look = 0; look < looks + STEADY_LOOKS && steady < STEADY_LOOKS; look++) {
         if (look > 0)
             sleep_milliseconds(LOOK_MILLISECONDS);
+        if (interrupted) {
+            free(*why);
+            *why = text_copy("this was interrupted before it was seen to be served");
+            break;
+        }
         if (!unit_refresh(unit, &error)) {
             free(*why);
             *why = error;
@@ -229,6 +252,7 @@ static int roll_back(struct unit *unit, const struct before *before, bool was_ac
     fflush(stdout);
     command_message("%s was restarted with hakmem, but %s", unit->name, why);
     show_journal(unit);
+    interrupted = 0; /* the way back is gone to its end */
     if (!bring_back(unit, before, &error))
         return fail(text_format("the change could not be taken back: %s", error));
     if (!was_active) {
@@ -260,6 +284,7 @@ static int restart_and_verify(struct unit *unit, const struct before *before, co
 
     printf("restarting %s\n", unit->name);
     fflush(stdout);
+    catch_signals();
     if (!unit_call(unit, "restart", true, &error)) {
         why = text_format("it did not start: %s", error);
         free(error);

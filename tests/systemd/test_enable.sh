@@ -158,6 +158,22 @@ ctl 1 "does not run under hakmem" enable --now --wait 5 hakmem-test-unreached
 true_that "it runs" systemctl is-active hakmem-test-unreached
 true_that "its files are as they were" same_files
 
+echo "== enable is ended in the middle"
+"$ctl" enable --now --wait 60 hakmem-test-unreached >"$work/said" 2>&1 &
+enabling=$!
+for _ in $(seq 100); do
+    [ ! -e $units/hakmem-test-unreached.service.d/zz-hakmem.conf ] || break
+    sleep 0.1
+done
+sleep 2
+kill -TERM $enabling
+wait $enabling
+true_that "it ends with 1" [ $? = 1 ]
+sed 's/^/    /' "$work/said"
+true_that "it says that the change was taken back" grep -q "the change was taken back" "$work/said"
+true_that "it runs" systemctl is-active hakmem-test-unreached
+true_that "its files are as they were" same_files
+
 echo "== a service that was stopped is stopped again"
 systemctl stop hakmem-test-breaks
 ctl 1 "is stopped, as it was" enable --now --wait 5 hakmem-test-breaks
