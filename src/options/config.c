@@ -63,9 +63,17 @@ struct mistake_text {
     struct print_buffer out;
 };
 
-static void mistake_begin(struct mistake_text *mistake)
+/* Counts it. False when it is not told, and mistake_end is not to be called. */
+static bool mistake_begin(struct config_state *state, struct mistake_text *mistake)
 {
+    struct config_reader *reader = state->reader;
+
+    reader->mistakes++;
+    reader->of_file++;
+    if (reader->report == NULL || (reader->told_max != 0 && reader->of_file > reader->told_max))
+        return false;
     print_begin(&mistake->out, mistake->text, sizeof mistake->text);
+    return true;
 }
 
 static void mistake_end(struct config_state *state, struct mistake_text *mistake, const char *at,
@@ -79,27 +87,27 @@ static void mistake_end(struct config_state *state, struct mistake_text *mistake
         .length = print_stored(&mistake->out),
     };
 
-    state->reader->mistakes++;
-    state->reader->of_file++;
-    if (state->reader->report != NULL)
-        state->reader->report(state->reader, &found);
+    state->reader->report(state->reader, &found);
 }
 
 static void mistake(struct config_state *state, const char *at, const char *text)
 {
     struct mistake_text made;
 
-    mistake_begin(&made);
+    if (!mistake_begin(state, &made))
+        return;
     print_text(&made.out, text);
     mistake_end(state, &made, at, NULL);
 }
 
 static void mistake_unknown(struct config_state *state, struct span name)
 {
-    const option_row *nearest = option_nearest(name.at, name.length);
+    const option_row *nearest;
     struct mistake_text made;
 
-    mistake_begin(&made);
+    if (!mistake_begin(state, &made))
+        return;
+    nearest = option_nearest(name.at, name.length);
     print_quoted(&made.out, name.at, name.length, SHOWN_NAME);
     print_text(&made.out, ": no such option");
     if (nearest != NULL) {
@@ -114,7 +122,8 @@ static void mistake_value(struct config_state *state, const option_row *row, str
 {
     struct mistake_text made;
 
-    mistake_begin(&made);
+    if (!mistake_begin(state, &made))
+        return;
     print_text(&made.out, row->name);
     print_text(&made.out, "='");
     print_quoted(&made.out, value.at, value.length, SHOWN_VALUE);
@@ -131,7 +140,8 @@ static void mistake_item(void *context, const char *item, const char *text, size
     struct config_state *state = context;
     struct mistake_text made;
 
-    mistake_begin(&made);
+    if (!mistake_begin(state, &made))
+        return;
     print_text(&made.out, "prewarm: ");
     print_bytes(&made.out, text, length);
     mistake_end(state, &made, item, NULL);
@@ -185,6 +195,8 @@ static void mistake_section(struct config_state *state, struct span kind)
     unsigned least = PARSE_WORD_MAX;
     struct mistake_text made;
 
+    if (!mistake_begin(state, &made))
+        return;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         unsigned distance = parse_distance(kind.at, kind.length, kinds[i]);
 
@@ -193,7 +205,6 @@ static void mistake_section(struct config_state *state, struct span kind)
             nearest = kinds[i];
         }
     }
-    mistake_begin(&made);
     print_char(&made.out, '[');
     print_quoted(&made.out, kind.at, kind.length, SHOWN_NAME);
     print_text(&made.out, "]: no such section; there are [default], [program NAME] and [unit NAME]");

@@ -37,6 +37,7 @@ struct config_reader {
     bool (*is_meant)(enum config_section section, const char *pattern, size_t length);
     void (*report)(struct config_reader *reader, const struct config_mistake *mistake);
     void *context;     /* of `report` */
+    unsigned told_max; /* mistakes of one file that are told; 0: all. To name the nearest word takes time */
     unsigned rank;     /* of the class of files: OPTION_RANK_ETC or OPTION_RANK_CONF */
     unsigned file;     /* its number in a source */
     const char *path;  /* its name, for `report` */

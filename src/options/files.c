@@ -119,7 +119,7 @@ static void file_mistake(struct config_reader *reader, const char *text)
 
     reader->mistakes++;
     reader->of_file++;
-    if (reader->report != NULL)
+    if (reader->report != NULL && (reader->told_max == 0 || reader->of_file <= reader->told_max))
         reader->report(reader, &found);
 }
 

@@ -347,8 +347,6 @@ static void tell_mistake(struct config_reader *reader, const struct config_mista
         print_mistake(listener->why, reader, mistake);
     if (listener->told == NULL)
         return;
-    if (reader->of_file > MISTAKES_SHOWN + 1)
-        return;
     message_begin(&out, line);
     if (reader->of_file == MISTAKES_SHOWN + 1) {
         print_text(&out, reader->path);
@@ -396,8 +394,9 @@ static unsigned read_files(struct options_draft *draft, struct listener *listene
     struct config_reader reader = {
         .draft = draft,
         .is_meant = files_is_meant,
-        .report = tell_mistake,
+        .report = listener->told != NULL || listener->why != NULL ? tell_mistake : NULL,
         .context = listener,
+        .told_max = MISTAKES_SHOWN + 1, /* the last of them stands for all that follow */
     };
 
     files_read(&reader, conf_path);

@@ -24,9 +24,9 @@ report() {
     failed=1
 }
 
-# set_values N: a file whole at once
+# set_values N: a file whole at once. thread_hold is odd: shown without a suffix
 set_values() {
-    printf '%s\n' "thread_hold = $((100000 + $1))" "process_hold = $((1000000 * (1 + $1 % 50)))" \
+    printf '%s\n' "thread_hold = $((100001 + 2 * $1))" "process_hold = $((1000000 * (1 + $1 % 50)))" \
         "superslab_cache = $((($1 % 9) << 20))" "remote_batch = $(($1 % 7 * 5000))" "large_cache = $((($1 % 5) << 22))" \
         "superslab_cache_percent = $(($1 % 101))" "purge_delay = $(($1 % 3 * 10))" \
         "batch_refill = $(($1 / 2 % 2))" "hot_first = $(($1 / 4 % 2))" "remote_drain = $(($1 / 8 % 2))" \
@@ -48,7 +48,7 @@ status=0
 for i in $(seq "$count"); do
     set_values "$i" ''
     "$hakmemctl" reload --wait 60 "$load" >"$work/said" 2>&1 || { report "reload $i: $(cat "$work/said")"; break; }
-    [ "$(thread_hold)" = "$((100000 + i))" ] || { report "after reload $i thread_hold is $((100000 + i)), not $(thread_hold)"; break; }
+    [ "$(thread_hold)" = "$((100001 + 2 * i))" ] || { report "after reload $i thread_hold is $((100001 + 2 * i)), not $(thread_hold)"; break; }
     case $((i % 20)) in
     7) "$hakmemctl" purge --wait 60 "$load" >"$work/said" 2>&1 || report "purge: $(cat "$work/said")" ;;
     13) "$hakmemctl" audit --wait 60 "$load" >"$work/said" 2>&1 || report "audit: $(cat "$work/said")" ;;
@@ -63,7 +63,7 @@ status=0
 [ $status -eq 1 ] || report "a bad file has status 1, not $status"
 grep -q "refused, nothing has changed: $work/a.conf:13:1: thred_hold: no such option; the nearest is thread_hold" \
     "$work/said" || report "the mistake is told: $(cat "$work/said")"
-[ "$(thread_hold)" = "$((100000 + count))" ] || report "a bad file changes nothing"
+[ "$(thread_hold)" = "$((100001 + 2 * count))" ] || report "a bad file changes nothing"
 set_values 6 'huge_threshold = 32M'
 "$hakmemctl" reload --wait 60 "$load" >"$work/said" 2>&1 || report "reload: $(cat "$work/said")"
 grep -q 'needs restart: huge_threshold$' "$work/said" || report "what needs a restart is named: $(cat "$work/said")"
