@@ -107,6 +107,22 @@ printf 'libm.so.6\0\n' >$list
 ctl 1 "leaving it alone" enable --system --library "$library"
 rm -f $list
 
+# a machine with 32-bit programs, where each of them would write an error
+cat >"$work/small.c" <<'PROGRAM'
+void _start(void) { __asm__("movl $1, %%eax\n xorl %%ebx, %%ebx\n int $0x80" ::: "eax", "ebx"); }
+PROGRAM
+mkdir "$work/bin"
+if $cc -m32 -nostdlib -fno-pic -no-pie -Wl,--no-as-needed,-dynamic-linker,/lib/ld-linux.so.2 -o "$work/bin/small" "$work/small.c" \
+    /lib32/libc.so.6 2>/dev/null && "$work/bin/small"; then
+    mount --bind "$work/bin" /usr/local/bin
+    ctl 1 "32-bit programs cannot load the library" enable --system --library "$library"
+    true_that "the file was not made" [ ! -e $list ]
+    ctl 0 "every program" enable --system --force --library "$library"
+    true_that "a program that starts has it" served
+    ctl 0 "does not exist" disable --system
+    umount /usr/local/bin
+fi
+
 # no namespace: LD_PRELOAD takes its place, and it is said
 if command -v setpriv >/dev/null; then
     ctl_here=$ctl

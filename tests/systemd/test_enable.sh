@@ -159,7 +159,7 @@ true_that "it runs" systemctl is-active hakmem-test-unreached
 true_that "its files are as they were" same_files
 
 echo "== enable is ended in the middle"
-"$ctl" enable --now --wait 60 hakmem-test-unreached >"$work/said" 2>&1 &
+"$ctl" enable --now --wait 60 hakmem-test-unreached >"$work/ended" 2>&1 &
 enabling=$!
 for _ in $(seq 100); do
     [ ! -e $units/hakmem-test-unreached.service.d/zz-hakmem.conf ] || break
@@ -169,8 +169,8 @@ sleep 2
 kill -TERM $enabling
 wait $enabling
 true_that "it ends with 1" [ $? = 1 ]
-sed 's/^/    /' "$work/said"
-true_that "it says that the change was taken back" grep -q "the change was taken back" "$work/said"
+sed 's/^/    /' "$work/ended"
+true_that "it says that the change was taken back" grep -q "the change was taken back" "$work/ended"
 true_that "it runs" systemctl is-active hakmem-test-unreached
 true_that "its files are as they were" same_files
 
