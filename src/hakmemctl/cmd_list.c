@@ -110,7 +110,8 @@ const struct command command_list = {
         "usage: hakmemctl list [--json]\n"
         "\n"
         "LIVE is what the program holds, RESIDENT what of hakmem's mappings is in memory, MAPPED\n"
-        "their address space, OVERHEAD (RESIDENT - LIVE) / LIVE. \"deleted: restart needed\": the\n"
+        "their address space, OVERHEAD (RESIDENT - LIVE) / LIVE: less than 0 where the program has\n"
+        "not touched all that it holds. \"deleted: restart needed\": the\n"
         "library's file was replaced since the process started.\n"
         "\n"
         "Processes that this user may not trace are counted, not shown.\n",

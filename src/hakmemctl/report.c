@@ -33,7 +33,7 @@ int report_take(struct report *report, pid_t pid)
     if (status == STATUS_OK)
         status = snapshot_take(&report->snapshot, &report->process);
     if (status == STATUS_OK && !kernel_look(&report->kernel, &report->snapshot, &report->process))
-        status = STATUS_FAILED;
+        status = process_has_ended(&report->process) ? STATUS_NO_TARGET : STATUS_FAILED;
     if (status != STATUS_OK)
         return status;
     summary_make(&report->summary, &report->snapshot);

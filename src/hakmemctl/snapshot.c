@@ -8,7 +8,8 @@
 
 #include "hakmemctl/command.h"
 
-#define ATTEMPTS 8
+#define ATTEMPTS_AT_REST 6 /* for a copy of one moment; */
+#define ATTEMPTS 12        /* then for one that can be read at all */
 #define PART (256 * 1024)                 /* metadata is copied in parts of that size */
 #define STRUCTURE_MAX (1024 * 1024)       /* no structure, and no offset in one, is greater */
 #define METADATA_MAX ((uint64_t)8 << 30)  /* no process has more metadata, and the tool has room for it */
@@ -622,7 +623,9 @@ int snapshot_take(struct snapshot *s, struct process *process)
     if (status != STATUS_OK)
         return status;
     enum walk result = WALK_BROKEN;
-    for (unsigned attempt = 0; attempt < ATTEMPTS && (result == WALK_BROKEN || !s->whole); attempt++) {
+    for (unsigned attempt = 0; attempt < ATTEMPTS; attempt++) {
+        if (result == WALK_OK && (s->whole || attempt >= ATTEMPTS_AT_REST))
+            break;
         if (attempt > 0)
             rest(attempt);
         snapshot_drop(s);

@@ -36,7 +36,6 @@ look() {
     seen[$status]=$((${seen[$status]:-0} + 1))
     case $status in
     0 | 3 | 4 | 6) ;; # done; it has just ended; it has no page yet or no more; never at rest
-    1) grep -q 'No such process\|cannot be read' "$work/err" || { echo "'$*': $(cat "$work/err")"; failed=1; } ;;
     *) echo "'$*' ended with $status: $(tail -n 2 "$work/err")"; failed=1 ;;
     esac
 }
