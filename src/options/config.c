@@ -208,7 +208,7 @@ static void mistake_section(struct config_state *state, struct span kind)
     print_char(&made.out, '[');
     print_quoted(&made.out, kind.at, kind.length, SHOWN_NAME);
     print_text(&made.out, "]: no such section; there are [default], [program NAME] and [unit NAME]");
-    if (least * 2 <= kind.length) {
+    if (nearest != NULL && least * 2 <= kind.length) {
         print_text(&made.out, "; the nearest is ");
         print_text(&made.out, nearest);
     }

@@ -111,6 +111,12 @@ static void a_mistake_has_its_line_column_and_nearest_name(void **state)
         read_text(cases[i].text);
         assert_string_equal(said, cases[i].said);
     }
+    /* A word that is near to nothing. */
+    char text[256] = "[";
+    memset(text + 1, 'x', 150);
+    strcat(text, "]\n");
+    read_text(text);
+    assert_non_null(strstr(said, "...]: no such section; there are [default], [program NAME] and [unit NAME]\n"));
     read_text("audit = on\n# the last line of a comment may lack its end");
     assert_string_equal(said, "");
     assert_int_equal(value("audit"), 1);
