@@ -25,7 +25,6 @@ PRESET(purge_delay, 10000, 1000, 100, 1000)
 PRESET(remote_batch, OPTION_K(128), OPTION_K(128), OPTION_K(16), OPTION_K(128))
 PRESET(populate, 1, 1, 0, 1)
 PRESET(pool_arena_init, OPTION_M(8), OPTION_M(1), OPTION_K(256), OPTION_M(1))
-PRESET(pool_arena_max, OPTION_M(8), OPTION_M(8), OPTION_M(1), OPTION_M(8))
 PRESET(audit, 0, 0, 0, 1)
 
 #undef PRESET
