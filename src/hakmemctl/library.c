@@ -84,7 +84,8 @@ static bool by_library_path(const char *path)
     return false;
 }
 
-bool library_check_file(const char *path, char **error)
+/* Is it hakmem's library for this machine, as far as a file can tell? */
+static bool check_file(const char *path, char **error)
 {
     struct elf_file file;
 
@@ -120,7 +121,7 @@ bool library_find(const char *wanted, bool services, struct library *library, ch
         }
         if (strpbrk(path, " \t\n:") != NULL) {
             *error = text_format("%s: a path with blanks or colons cannot be preloaded", path);
-        } else if (library_check_file(path, error)) {
+        } else if (check_file(path, error)) {
             if (wanted[0] != '/') /* the program may start in another directory */
                 return take(library, text_copy(path), path);
             free(path); /* a link stays as it was given: it may move to the next version */
@@ -137,7 +138,7 @@ bool library_find(const char *wanted, bool services, struct library *library, ch
     const char *installed = HAKMEM_LIBDIR "/" PRELOAD_SONAME;
 
     if (access(installed, R_OK) == 0)
-        return library_check_file(installed, error) &&
+        return check_file(installed, error) &&
                take(library, text_copy(installed), text_copy(installed));
     *error = text_format("%s was not found: the dynamic loader does not know it, and there is no %s that "
                          "can be read. Install the library, or name its file with --library",

@@ -20,9 +20,6 @@ struct library {
 bool library_find(const char *wanted, bool services, struct library *library, char **error);
 void library_free(struct library *library);
 
-/* Is `path` hakmem's library for this machine? */
-bool library_check_file(const char *path, char **error);
-
 /*
  * Which part of `path` keeps other users from reading the file: a directory that they may not pass,
  * or the file. NULL: nothing does. A text that the caller frees.

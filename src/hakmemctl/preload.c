@@ -49,30 +49,16 @@ static void add_entry(struct text *list, const char *entry, size_t length)
     text_add(list, entry, length);
 }
 
-static void add_others(struct text *to, const char *list)
-{
-    const char *entry;
-    size_t length;
-
-    while (list != NULL && preload_next(&list, &entry, &length))
-        if (!preload_entry_is_ours(entry, length))
-            add_entry(to, entry, length);
-}
-
 char *preload_with(const char *list, const char *entry)
 {
     struct text result = {NULL, 0};
+    const char *other;
+    size_t length;
 
     add_entry(&result, entry, strlen(entry));
-    add_others(&result, list);
-    return result.text;
-}
-
-char *preload_without(const char *list)
-{
-    struct text result = {NULL, 0};
-
-    add_others(&result, list);
+    while (list != NULL && preload_next(&list, &other, &length))
+        if (!preload_entry_is_ours(other, length))
+            add_entry(&result, other, length);
     return result.text;
 }
 

@@ -31,9 +31,6 @@ bool preload_has_ours(const char *list);
 /* The list (NULL: none) with `entry` in front, and with hakmem's other entries taken out. */
 char *preload_with(const char *list, const char *entry);
 
-/* The list without hakmem's entries; NULL when nothing is left. */
-char *preload_without(const char *list);
-
 /* ---- /etc/ld.so.preload ---- */
 
 bool preload_file_has_ours(const char *text);
