@@ -9,6 +9,18 @@
 /* A trip to the pool fetches at most this much; it starts with one block a class and doubles. */
 #define FETCH_BYTES (32 * KIB)
 
+/*
+ * `bytes` are fetched. When as much was given back before, it was too early:
+ * the arena aims at so much more.
+ */
+static void arena_regret(struct heap *h, size_t bytes)
+{
+    if (bytes > h->arena_given)
+        bytes = h->arena_given;
+    h->arena_given -= bytes;
+    h->arena_want += bytes;
+}
+
 struct block *arena_refill(struct heap *h, unsigned c)
 {
     size_t size = size_class_size(c);
@@ -22,30 +34,29 @@ struct block *arena_refill(struct heap *h, unsigned c)
         *fetch = (uint8_t)(2 * want);
     h->bin[c] = list->next;
     h->arena_bytes += (count - 1) * size;
-    h->arena_fetched += count * size;
+    arena_regret(h, count * size);
     h->arena_limit = 0; /* the number of threads may have changed */
     counters_add(&h->counters, COUNTER_refills, 1);
     counters_add(&h->counters, COUNTER_refilled_blocks, count);
     return list;
 }
 
-/* Give back whole bins, in turn, until at most `keep` bytes are left. */
+/* Give back blocks, of one bin after the other in turn, until at most `keep` bytes are left. */
 static void arena_shrink(struct heap *h, size_t keep)
 {
     struct block *list = NULL;
     while (h->arena_bytes > keep) {
         unsigned c = h->arena_next;
         struct block *b = h->bin[c];
-        h->arena_next = c + 1 < CLASS_COUNT ? c + 1 : SLAB_CLASSES;
-        h->arena_fetch[c - SLAB_CLASSES] = 0;
-        h->bin[c] = NULL;
-        while (b != NULL) {
-            struct block *next = b->next;
-            b->next = list;
-            list = b;
-            h->arena_bytes -= size_class_size(c);
-            b = next;
+        if (b == NULL) {
+            h->arena_fetch[c - SLAB_CLASSES] = 0;
+            h->arena_next = c + 1 < CLASS_COUNT ? c + 1 : SLAB_CLASSES;
+            continue;
         }
+        h->bin[c] = b->next;
+        b->next = list;
+        list = b;
+        h->arena_bytes -= size_class_size(c);
     }
     if (list == NULL)
         return;
@@ -60,6 +71,10 @@ void arena_flush(struct heap *h)
 
 /* The least that an arena aims at, as a part of the most that it may hold. */
 #define WANT_PART 8
+/* Each time that an arena is over its aim it gives back one part in so many, ... */
+#define GIVE_PART 8
+/* ... and the aim falls by one part in so many. */
+#define FORGET_PART 8
 
 /* The most that the arena of h may hold now: what ready slabs leave; 0 while the bins are switched off. */
 static size_t arena_most(struct heap *h)
@@ -69,19 +84,23 @@ static size_t arena_most(struct heap *h)
 }
 
 /*
- * The arena is over what it aims at. When much of what it gave back the last
- * time was fetched again it aims at twice as much, and at half when the thread
- * only frees: memory is parked where it saves trips, and nowhere else.
+ * The arena is over what it aims at: a part goes back. While a thread only
+ * frees the aim falls, and what it fetches again raises it (arena_regret):
+ * memory is parked where it saves trips, and nowhere else.
  */
 static void arena_overflow(struct heap *h, size_t most)
 {
-    size_t want = h->arena_fetched > h->arena_want / 2 ? h->arena_want * 2 : h->arena_want / 2;
-    if (want < most / WANT_PART)
-        want = most / WANT_PART;
-    h->arena_want = want < most ? want : most;
-    h->arena_fetched = 0;
-    if (h->arena_bytes > h->arena_want / 2)
-        arena_shrink(h, h->arena_want / 2);
+    size_t least = most / WANT_PART;
+    size_t before = h->arena_bytes;
+    h->arena_want -= h->arena_want / FORGET_PART;
+    if (h->arena_want > most)
+        h->arena_want = most;
+    if (h->arena_want < least)
+        h->arena_want = least;
+    arena_shrink(h, h->arena_want - h->arena_want / GIVE_PART);
+    h->arena_given += before - h->arena_bytes;
+    if (h->arena_given > most)
+        h->arena_given = most;
 }
 
 void arena_free(struct heap *h, struct slab *s, struct block *p, const char *function)

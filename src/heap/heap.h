@@ -74,7 +74,7 @@ struct heap {
     size_t arena_bytes;                   /* in the bins of the pool classes */
     size_t arena_limit;                   /* of arena_bytes; 0: to be looked up */
     size_t arena_want;                    /* what it aims at, where the limit allows it */
-    size_t arena_fetched;                 /* from the pool since it was over that */
+    size_t arena_given;                   /* back to the pool, and not fetched again so far */
     unsigned arena_next;                  /* class whose bin is given back next */
     uint8_t arena_fetch[CLASS_COUNT - SLAB_CLASSES]; /* blocks that a refill fetches; 0: one */
     struct counters counters;
