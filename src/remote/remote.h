@@ -68,7 +68,7 @@ struct remote_queue {
 static inline unsigned remote_cache_slot(const struct slab *s)
 {
     uintptr_t n = (uintptr_t)s / sizeof *s;
-    return (unsigned)(n ^ n >> 6) % REMOTE_CACHE_ENTRIES;
+    return (unsigned)(n + (n >> 6)) % REMOTE_CACHE_ENTRIES;
 }
 
 /* Gather p, a block of s of `size` bytes, in its entry, which is free or holds blocks of s. */
