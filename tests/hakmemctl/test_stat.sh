@@ -100,6 +100,37 @@ if command -v promtool >/dev/null; then
 fi
 "$tool" list --json 2>/dev/null | jq -e . >/dev/null || { echo "list --json is no JSON"; failed=1; }
 
+# the live view, on a screen of 80 by 24 that grows
+if command -v tmux >/dev/null; then
+    screen() { TMUX='' tmux -L "hakmem-test-$$" -f /dev/null "$@"; }
+    shows() { # TEXT: on the screen within ten seconds
+        count=$((count + 1))
+        for _ in $(seq 100); do
+            ! screen capture-pane -p 2>/dev/null | grep -qF -- "$1" || return 0
+            sleep 0.1
+        done
+        echo "top does not show '$1' but:"
+        screen capture-pane -p || true
+        failed=1
+    }
+    # shellcheck disable=SC2317
+    finish_screen() { screen kill-server 2>/dev/null || true; finish; }
+    trap finish_screen EXIT
+    screen new-session -d -x 80 -y 24 "$tool top -d 0.2"
+    shows "$pid load"
+    screen send-keys '<'
+    screen resize-window -x 160 -y 50
+    shows "Enter open"
+    screen send-keys '>' Enter
+    shows "PER SECOND"
+    screen send-keys Escape
+    shows "OVER%"
+    screen send-keys q
+    sleep 0.3
+    count=$((count + 1))
+    ! screen has-session 2>/dev/null || { echo "top does not end with q"; failed=1; }
+fi
+
 # by the name of a program: those that run on something else are passed over
 cp "$load" "$work/hakmem-test-load"
 start "$build/.libs/libhakmem.so.1" "$work/hakmem-test-load"
