@@ -13,17 +13,19 @@
 char files_name[FILE_NAMES][FILE_NAME_SIZE];
 const char *files_directory = HAKMEM_SYSCONFDIR;
 
-/* Of one reading; no page of it is touched before it is needed. */
+/*
+ * Of one reading; no page of it is touched before it is needed, and where there
+ * is no file the first one only.
+ */
 static struct {
-    char text[FILE_SIZE_MAX + 1];
-    char listed[FILE_NAMES][FILE_NAME_SIZE]; /* conf.d, in order */
     unsigned count;
-    bool too_many;
+    bool too_many, program_known, unit_known;
     char path[FILE_PATH_SIZE];
+    char listed[FILE_NAMES][FILE_NAME_SIZE]; /* conf.d, in order */
     char program[FILE_PATH_SIZE];
     char unit[FILE_NAME_SIZE];
-    bool program_known, unit_known;
-} work;
+    char text[FILE_SIZE_MAX + 1];
+} work __attribute__((aligned(64)));
 
 const char *files_name_of(uint64_t source)
 {

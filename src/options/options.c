@@ -456,7 +456,8 @@ void options_start(char *const *envp, bool secure)
     bool conf_fits = true;
 
     options_draft_begin(&hakmem_options.base);
-    conf_path[0] = '\0';
+    if (conf_path[0] != '\0')
+        conf_path[0] = '\0';
     if (secure)
         envp = NULL;
     if (envp != NULL) {
