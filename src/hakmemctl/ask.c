@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "hakmemctl/output.h"
 #include "hakmemctl/settings.h"
@@ -59,6 +60,24 @@ static int kernel_status(pid_t pid, const char *name)
 }
 
 /*
+ * How strict the filter is that the process was not born with: 0 none, 1 the
+ * strict mode, 2 a filter. What it has in common with this program or with its
+ * parent is that of a container, under which both have opened files.
+ */
+static int seccomp_of_its_own(pid_t pid)
+{
+    int mode = kernel_status(pid, "Seccomp:");
+    int filters = kernel_status(pid, "Seccomp_filters:");
+    pid_t parent = kernel_status(pid, "PPid:");
+
+    if (mode == 2 && filters > 0 &&
+        (filters == kernel_status(getpid(), "Seccomp_filters:") ||
+         (parent > 0 && filters == kernel_status(parent, "Seccomp_filters:"))))
+        return 0;
+    return mode;
+}
+
+/*
  * A reload opens files in the process. Where a filter of system calls ends a
  * process that does so, a reload would end it; the filter cannot be looked at.
  */
@@ -78,10 +97,10 @@ static bool is_allowed(const struct asking *asking, struct asked *asked)
                  (int)asked->process.pid);
         return false;
     }
-    int seccomp = asking->ask->kind == HAKMEM_COMMAND_RELOAD ? kernel_status(asked->process.pid, "Seccomp:") : 0;
+    int seccomp = asking->ask->kind == HAKMEM_COMMAND_RELOAD ? seccomp_of_its_own(asked->process.pid) : 0;
     if (seccomp == 1 || (seccomp > 1 && !asking->force)) {
         snprintf(asked->process.error, sizeof asked->process.error,
-                 "process %d runs under a filter of system calls (seccomp), which may end it when it opens "
+                 "process %d runs under a filter of system calls (seccomp) of its own, which may end it when it opens "
                  "files: restart it%s", (int)asked->process.pid,
                  seccomp > 1 ? ", or say --force when the filter allows open, read and fstat" : "");
         return false;

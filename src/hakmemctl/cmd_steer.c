@@ -84,7 +84,8 @@ const struct command command_reload = {
     .usage = ASK_USAGE("reload") "\n"
              "Options that may change while the program runs take their new values; the others are named\n"
              "as in need of a restart. A file with a mistake changes nothing, and the mistake is told.\n"
-             "--force: also where a filter of system calls (seccomp) might end a process that opens files.\n",
+             "--force: also where a filter of system calls (seccomp) might end a process that opens files;\n"
+             "one that its whole container has in common is no such filter.\n",
     .run = reload_run,
 };
 

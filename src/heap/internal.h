@@ -80,6 +80,7 @@ bool foreign_drain(struct heap *h);
 void foreign_drain_dead(struct heap *h);
 
 /* refill.c */
+extern uint32_t heap_round; /* atomic: changed values have been published before it is raised */
 struct block *heap_refill(struct heap *h, unsigned c);
 /* The blocks of all bins go back to their slabs; no slab is held or fresh any more. */
 void heap_flush_bins(struct heap *h);

@@ -188,7 +188,7 @@ struct block *heap_refill(struct heap *h, unsigned c)
 
 uint32_t heap_attention;
 void (*heap_answer)(struct heap *h);
-static uint32_t heap_round;       /* atomic: changed values have been published before it is raised */
+uint32_t heap_round;
 static uint32_t heap_purge_round; /* atomic: of the last one that asked for memory */
 
 void heap_begin_round(bool purge)

@@ -141,6 +141,15 @@ static const char *file_error(long error)
     }
 }
 
+/*
+ * Not worth a word, unless the file was asked for: there is none, or a sandbox
+ * lets nobody look (seccomp filters answer so; a file's own rights are EACCES).
+ */
+static bool is_silent(long error)
+{
+    return error == -ENOENT || error == -ENOSYS || error == -EPERM;
+}
+
 void files_read_one(struct config_reader *reader, const char *path, bool required)
 {
     int fd = os_open(path);
@@ -159,7 +168,7 @@ void files_read_one(struct config_reader *reader, const char *path, bool require
         os_close(fd);
     }
     if (size < 0) {
-        if (required || size != -ENOENT)
+        if (required || !is_silent(size))
             file_mistake(reader, file_error(size));
         return;
     }
@@ -208,7 +217,7 @@ static void read_directory(struct config_reader *reader)
     reader->path = work.path;
     reader->of_file = 0;
     if (fd < 0) {
-        if (fd != -ENOENT)
+        if (!is_silent(fd))
             file_mistake(reader, fd == -ENOTDIR ? "is no directory" : file_error(fd));
         return;
     }

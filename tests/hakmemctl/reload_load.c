@@ -4,13 +4,18 @@
  * free what others allocated, come and go; now and then a fork. Ends at SIGTERM
  * with 0, or by SIGABRT when memory is not what was written into it.
  *
- *     reload_load THREADS
+ *     reload_load THREADS [filter]
+ *
+ * filter: under a filter of system calls of its own, which lets all pass.
  */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,11 +74,21 @@ static void *work(void *argument)
     return NULL;
 }
 
+static int filter(void)
+{
+    struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {1, allow};
+
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
 int main(int argc, char **argv)
 {
     unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 2;
     pthread_t thread[THREADS_MAX];
 
+    if (argc > 2 && strcmp(argv[2], "filter") == 0 && !filter())
+        return 77;
     signal(SIGTERM, end);
     if (threads < 1 || threads > THREADS_MAX || write(1, "ready\n", 6) != 6)
         return 2;

@@ -76,6 +76,25 @@ wait "$load" || status=$?
 [ $status -eq 0 ] || report "the process ends as it should, not with status $status"
 load=
 
+# ---- a process with a filter of its own ----
+rm -f "$work/ready"
+set_values 7 ''
+HAKMEM_CONF=$work/a.conf LD_PRELOAD=$library "$program" 1 filter >"$work/ready" &
+load=$!
+for _ in $(seq 500); do [ -s "$work/ready" ] && break; kill -0 "$load" 2>/dev/null || break; sleep 0.02; done
+if kill -0 "$load" 2>/dev/null; then
+    set_values 8 ''
+    status=0
+    "$hakmemctl" reload --wait 60 "$load" >"$work/said" 2>&1 || status=$?
+    [ $status -ne 0 ] && grep -q 'filter of system calls (seccomp) of its own' "$work/said" ||
+        report "a filter of its own is a reason to ask: $status $(cat "$work/said")"
+    "$hakmemctl" reload --wait 60 --force "$load" >"$work/said" 2>&1 || report "reload --force: $(cat "$work/said")"
+    [ "$(thread_hold)" = "$((100001 + 2 * 8))" ] || report "after reload --force the new value is in force"
+    kill "$load"
+    wait "$load" || report "the process with a filter ends as it should"
+fi
+load=
+
 # ---- an idle process ----
 rm -f "$work/ready"
 mkfifo "$work/fifo"

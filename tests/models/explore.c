@@ -102,6 +102,8 @@ struct explorer {
     uint64_t states, executions;
     struct region saved[REGIONS], named[REGIONS];
     unsigned saves, names;
+    struct region fixed[REGIONS];
+    unsigned fixeds;
     const void *delayed[REGIONS];
     unsigned delays;
     char *constant;
@@ -150,6 +152,22 @@ void explore_constant(void *start, size_t size)
 {
     x->constant = start;
     x->constant_size = size;
+}
+
+void explore_fixed(const void *start, size_t size)
+{
+    if (x->fixeds == REGIONS)
+        abort();
+    x->fixed[x->fixeds++] = (struct region){(char *)(uintptr_t)start, NULL, size, NULL};
+}
+
+static bool is_fixed(const void *address)
+{
+    for (unsigned i = 0; i < x->fixeds; i++) {
+        if ((uintptr_t)address - (uintptr_t)x->fixed[i].start < x->fixed[i].size)
+            return true;
+    }
+    return false;
 }
 
 void explore_delay(const void *address)
@@ -437,7 +455,7 @@ static void release_to(struct location *l, struct fiber *f, bool join)
 
 static uint64_t op_load(void *address, unsigned size, int order)
 {
-    if (x->current < 0 || is_private(address))
+    if (x->current < 0 || is_private(address) || is_fixed(address))
         return memory_get(address, size);
     op_announce(OP_LOAD, address);
     struct fiber *f = &x->fiber[x->current];
@@ -472,6 +490,8 @@ static void op_store(void *address, unsigned size, uint64_t value, int order)
         memory_set(address, size, value);
         return;
     }
+    if (is_fixed(address))
+        explore_fail("a word is written that was said to be fixed", __FILE__, __LINE__);
     bool direct = order == __ATOMIC_SEQ_CST || !store_is_delayed(address);
     op_announce(order == __ATOMIC_SEQ_CST ? OP_STORE_SC : OP_STORE, address);
     struct fiber *f = &x->fiber[x->current];
@@ -503,6 +523,8 @@ static uint64_t op_change(void *address, unsigned size, enum change change, uint
     struct fiber *f = NULL;
     bool seen = x->current >= 0 && !is_private(address);
     if (seen) {
+        if (is_fixed(address))
+            explore_fail("a word is written that was said to be fixed", __FILE__, __LINE__);
         op_announce(OP_CHANGE, address);
         f = &x->fiber[x->current];
         l = location_of(address, size);

@@ -46,6 +46,8 @@ void explore_thread(void (*body)(void *argument), void *argument, void *tls);
 void explore_save(void *start, size_t size);
 /* From setup: part of .bss, at most one, that no execution changes. */
 void explore_constant(void *start, size_t size);
+/* From setup: atomic words that no thread writes: a load of one is no step. */
+void explore_fixed(const void *start, size_t size);
 /* From setup: a word whose stores may be late. All others reach memory at once. */
 void explore_delay(const void *address);
 /* From setup: how the trace of a failure calls an address. */

@@ -255,6 +255,11 @@ void world_make(void)
     /* registry_find reckons from registry_root: the compiler must not know that this is another array. */
     __asm__("" : "+r"(slabs));
     explore_constant(&registry_root, sizeof registry_root);
+    /* Settings that change and commands from outside are no part of these models. */
+    explore_fixed(&options_current, sizeof options_current);
+    explore_fixed(hakmem_options_run, sizeof hakmem_options_run);
+    explore_fixed(&heap_attention, sizeof heap_attention);
+    explore_fixed(&heap_round, sizeof heap_round);
     explore_name(&slabs_lock, sizeof slabs_lock, "slabs_lock");
     explore_name(&heaps_lock, sizeof heaps_lock, "heaps_lock");
     for (unsigned i = 0; i < SLABS; i++) {
