@@ -71,13 +71,14 @@ OPTION(process_hold, BYTES, OPTION_M(64), 0, OPTION_T(1), "bytes", RUN,
        "What all threads together may hold back for themselves; past it each thread gives "
        "its share to the others, so that a thousand threads cannot hold gigabytes.")
 OPTION(large_cache, BYTES, OPTION_M(64), 0, OPTION_T(1), "bytes", RUN,
-       "Free memory of large blocks is kept resident for reuse up to this many bytes.")
+       "Free memory of large blocks is kept resident for reuse up to this many bytes, and besides "
+       "what was given back a moment ago and needed again.")
 OPTION(large_cache_percent, COUNT, 75, 0, 1000, "percent", RUN,
        "Or up to this share of the large blocks that are live, where that is more than "
        "large_cache.")
 OPTION(huge_threshold, BYTES, OPTION_M(64), OPTION_M(1), OPTION_T(1), "bytes", START,
        "A block of this size or more gets a mapping of its own, which is unmapped when the "
-       "block is freed.")
+       "block is freed; not while such blocks are freed and taken in turns.")
 OPTION(purge_delay, MILLIS, 1000, 0, 3600000, "milliseconds", RUN,
        "Free memory that was not used for this long is given back to the system when the "
        "program next calls the allocator. 0 gives it back at once.")

@@ -7,6 +7,8 @@
 #ifndef TESTS_SUPPORT_UNIT_H
 #define TESTS_SUPPORT_UNIT_H
 
+#include <stdbool.h>
+
 /* A RUN option, to be read and set. START options are in hakmem_options. */
 #define OPTION_SET(name) (hakmem_options_run[options_current].name)
 
@@ -16,6 +18,13 @@
  * system is made to fail.
  */
 int unit_defaults(void **state);
+
+/*
+ * options_start(envp, secure); what it writes to standard error is in
+ * unit_messages afterwards, which ends with a 0.
+ */
+void unit_options_start(char *const *envp, bool secure);
+extern char unit_messages[8192];
 
 /*
  * Run `body` in a forked child, which ends with status 0 when it returns.

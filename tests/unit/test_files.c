@@ -31,7 +31,7 @@
 #define M ((size_t)1 << 20)
 
 static char directory[] = "/tmp/test_files_XXXXXX"; /* in the place of /etc */
-static char messages[8192];
+static const char *const messages = unit_messages;
 
 /* ---- files ---- */
 
@@ -83,27 +83,7 @@ static int remove_directory(void **state)
     return system(command);
 }
 
-/* Start from `envp`; what goes to standard error is in `messages` afterwards. */
-static void start(char *const *envp, bool secure)
-{
-    char name[] = "/tmp/test_files_err_XXXXXX";
-    int file = mkstemp(name), kept = dup(2);
-
-    assert_true(file >= 0 && kept >= 0);
-    unlink(name);
-    assert_int_equal(dup2(file, 2), 2);
-    options_start(envp, secure);
-    dup2(kept, 2);
-    close(kept);
-
-    ssize_t length = pread(file, messages, sizeof messages - 1, 0);
-
-    assert_true(length >= 0);
-    messages[length] = '\0';
-    close(file);
-}
-
-#define START(...) start((char *[]){__VA_ARGS__, NULL}, false)
+#define START(...) unit_options_start((char *[]){__VA_ARGS__, NULL}, false)
 
 static const char *origin(const char *name)
 {
@@ -227,7 +207,7 @@ static void a_secure_process_reads_the_two_in_etc_and_nothing_else(void **state)
     write_file("hakmem.conf.d/a.conf", "process_hold = 1M\n");
     write_file("more.conf", "large_cache = 1M\n");
     snprintf(conf, sizeof conf, "HAKMEM_CONF=%s/more.conf", directory);
-    start((char *[]){conf, "HAKMEM_PURGE_DELAY=5", "HAKMEM_NONSENSE=1", NULL}, true);
+    unit_options_start((char *[]){conf, "HAKMEM_PURGE_DELAY=5", "HAKMEM_NONSENSE=1", NULL}, true);
     assert_string_equal(messages, "");
     assert_int_equal(option_now(thread_hold), 1 * M);
     assert_int_equal(option_now(process_hold), 1 * M);

@@ -25,7 +25,7 @@
 #define M ((size_t)1 << 20)
 #define G ((size_t)1 << 30)
 
-static char messages[8192];
+static const char *const messages = unit_messages;
 
 /* The library itself may have sealed its settings before main. */
 static int writable(void **state)
@@ -34,27 +34,7 @@ static int writable(void **state)
     return mprotect(&hakmem_options, sizeof hakmem_options, PROT_READ | PROT_WRITE);
 }
 
-/* Start from `envp`; what goes to standard error is in `messages` afterwards. */
-static void start(char *const *envp, bool secure)
-{
-    char name[] = "/tmp/test_options_XXXXXX";
-    int file = mkstemp(name), kept = dup(2);
-
-    assert_true(file >= 0 && kept >= 0);
-    unlink(name);
-    assert_int_equal(dup2(file, 2), 2);
-    options_start(envp, secure);
-    dup2(kept, 2);
-    close(kept);
-
-    ssize_t length = pread(file, messages, sizeof messages - 1, 0);
-
-    assert_true(length >= 0);
-    messages[length] = '\0';
-    close(file);
-}
-
-#define START(...) start((char *[]){__VA_ARGS__, NULL}, false)
+#define START(...) unit_options_start((char *[]){__VA_ARGS__, NULL}, false)
 
 static const char *value(const char *name)
 {
@@ -93,7 +73,7 @@ static void every_option_has_its_documented_default(void **state)
     };
 
     (void)state;
-    start(NULL, false);
+    unit_options_start(NULL, false);
     assert_int_equal(sizeof defaults / sizeof defaults[0], OPTION_TOTAL);
     for (size_t i = 0; i < OPTION_TOTAL; i++) {
         assert_string_equal(value(defaults[i].name), defaults[i].text);
@@ -131,7 +111,7 @@ static void every_way_to_write_a_switch_is_understood(void **state)
     static const char *const off[] = {"off", "Off", "0", "no", "NO", "false", "FALSE"};
 
     (void)state;
-    start(NULL, false);
+    unit_options_start(NULL, false);
     for (size_t i = 0; i < sizeof on / sizeof on[0]; i++) {
         hakmem_options.audit = false;
         assert_true(options_set("audit", on[i]));
@@ -292,7 +272,7 @@ static void a_secure_process_ignores_the_environment(void **state)
     char *environment[] = {"HAKMEM_THREAD_HOLD=2M", "HAKMEM_NONSENSE=1", NULL};
 
     (void)state;
-    start(environment, true);
+    unit_options_start(environment, true);
     assert_int_equal(OPTION_SET(thread_hold), 4 * M);
     assert_string_equal(origin("thread_hold"), "default");
     assert_string_equal(messages, "");
@@ -410,10 +390,10 @@ static void sealed_settings_cannot_be_written_and_nothing_else_is_sealed(void **
     (void)state;
     assert_int_equal((uintptr_t)page % (size_t)sysconf(_SC_PAGESIZE), 0);
     assert_int_equal(sizeof hakmem_options, OPTIONS_ALIGNMENT);
-    start(NULL, false);
+    unit_options_start(NULL, false);
     assert_int_equal(signal_of_a_write_after_sealing(page), SIGSEGV);
     assert_int_equal(signal_of_a_write_after_sealing(page + OPTIONS_ALIGNMENT - 1), SIGSEGV);
-    assert_int_equal(signal_of_a_write_after_sealing(messages), 0);
+    assert_int_equal(signal_of_a_write_after_sealing(unit_messages), 0);
 }
 
 int main(void)
