@@ -36,13 +36,13 @@ true_of() { # EXPRESSION: of stat's first process
         { echo "not true: $1 ($(jq -c ".[0] | ${2:-.memory}" "$work/stat" | cut -c 1-400))"; failed=1; }
 }
 
-expect() { # STATUS TEXT COMMAND...
-    local status=$1 text=$2 got=0
+expect() { # STATUSES TEXT COMMAND...
+    local statuses=$1 text=$2 got=0
     shift 2
     count=$((count + 1))
     "$@" >"$work/said" 2>&1 || got=$?
-    if [ $got -ne "$status" ] || { [ -n "$text" ] && ! grep -qF -- "$text" "$work/said"; }; then
-        echo "not true: '$*' ends with $status and says '$text'; it ended with $got and said:"
+    if ! [[ " $statuses " = *" $got "* ]] || { [ -n "$text" ] && ! grep -qF -- "$text" "$work/said"; }; then
+        echo "not true: '$*' ends with $statuses and says '$text'; it ended with $got and said:"
         head -n 5 "$work/said"
         failed=1
     fi
@@ -83,8 +83,9 @@ done < <(jq -r '.[0].kernel.mappings[] | "\(.start)-\(.end) \(.smaps_rss)"' "$wo
 count=$((count + 1))
 cmp -s <(jq '.[0].memory | del(.process_resident)' "$work/stat") <(jq '.[0].memory | del(.process_resident)' "$work/again") || { echo "a second look shows something else"; failed=1; }
 
-expect 0 '"program": "load"' "$tool" list --json
-expect 0 load "$tool" list
+# 6 as well: the tests of damaged processes may run beside this one
+expect "0 6" '"program": "load"' "$tool" list --json
+expect "0 6" load "$tool" list
 expect 0 "they agree" "$tool" stat "$pid"
 expect 0 "SuperSlabs" "$tool" map "$pid"
 expect 0 '"superslabs"' "$tool" map --json "$pid"
@@ -98,7 +99,7 @@ if command -v promtool >/dev/null; then
     "$tool" metrics --classes >"$work/metrics" 2>/dev/null
     expect 0 "" promtool check metrics <"$work/metrics"
 fi
-"$tool" list --json 2>/dev/null | jq -e . >/dev/null || { echo "list --json is no JSON"; failed=1; }
+jq -e . < <("$tool" list --json 2>/dev/null) >/dev/null || { echo "list --json is no JSON"; failed=1; }
 
 # the live view, on a screen of 80 by 24 that grows
 if command -v tmux >/dev/null; then
@@ -143,7 +144,7 @@ cp "$(readlink -f "$build/.libs/libhakmem.so.1")" "$work/libhakmem.so.1"
 start "$work/libhakmem.so.1" "$load"
 rm "$work/libhakmem.so.1"
 expect 0 "deleted: restart needed" "$tool" stat "$pid"
-expect 0 "deleted: restart needed" "$tool" list
+expect "0 6" "deleted: restart needed" "$tool" list
 expect 0 'deleted="true"' "$tool" metrics
 
 expect 3 "no process" "$tool" stat no-such-program-anywhere
