@@ -3,8 +3,8 @@
 # Runs before the files of the library are removed (Debian's prerm, the %preun of the RPM): nothing that
 # stays on the machine may preload a library that is gone, or every program would complain at start.
 #
-# hakmem is taken out of /etc/ld.so.preload and out of the drop-ins that `hakmemctl enable` made. It
-# does not need the tool, which may be gone already. Not on an upgrade, and only when the last
+# hakmem is taken out of /etc/ld.so.preload, and out of the drop-ins and the environment files of
+# PostgreSQL's clusters in which `hakmemctl enable` wrote. It does not need the tool, which may be gone already. Not on an upgrade, and only when the last
 # architecture goes.
 set -eu
 
@@ -18,6 +18,7 @@ esac
 
 preload=/etc/ld.so.preload
 units=/etc/systemd/system
+clusters=/etc/postgresql
 
 # Standard input without the word libhakmem. The loader takes blanks and colons between words, and # as
 # the start of a comment. A line of which nothing is left goes.
@@ -85,5 +86,16 @@ leave_units() {
     fi
 }
 
+# `sed -i` keeps mode and owner, and replaces a link instead of writing where it leads: the directory
+# belongs to the server's user.
+leave_clusters() {
+    for file in "$clusters"/*/*/environment; do
+        [ -f "$file" ] && grep -q '^# Made by hakmemctl enable' "$file" || continue
+        sed -i -e '/^# Made by hakmemctl enable/!b' -e '$d' -e 'N; s/.*\n//; /^LD_PRELOAD = .*libhakmem\.so/d' "$file"
+        echo "hakmem: taken out of $file; the cluster leaves hakmem when it is restarted"
+    done
+}
+
 leave_preload
 leave_units
+leave_clusters

@@ -112,6 +112,8 @@ const struct command command_enable = {
         "       hakmemctl enable --system [--library FILE] [--force]\n"
         "\n"
         "Gives the service UNIT a drop-in that preloads hakmem; an LD_PRELOAD that it has is kept.\n"
+        "For a PostgreSQL cluster of Debian (postgresql@15-main) it is a line in the cluster's file\n"
+        "/etc/postgresql/15/main/environment: the server gets what stands there, and nothing else.\n"
         "\n"
         "  --now           restart it, and verify in the live process that hakmem serves it; when it\n"
         "                  does not come up or is not served, take the change back and restart it\n"

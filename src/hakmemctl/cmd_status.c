@@ -5,14 +5,13 @@
 #include <string.h>
 
 #include "hakmemctl/command.h"
-#include "hakmemctl/dropin.h"
-#include "hakmemctl/edit.h"
 #include "hakmemctl/output.h"
 #include "hakmemctl/preload.h"
 #include "hakmemctl/serving.h"
 #include "hakmemctl/system.h"
 #include "hakmemctl/text.h"
 #include "hakmemctl/unit.h"
+#include "hakmemctl/unit_files.h"
 
 extern const struct command command_status;
 
@@ -51,19 +50,14 @@ static void look_at_processes(const struct unit *unit, struct unit_status *statu
 
 static void look_at_unit(const struct unit *unit, struct unit_status *status)
 {
-    struct edit_file file;
-    struct dropin dropin;
+    struct unit_files files;
     char *error = NULL;
-    bool from_file, ours = false;
+    bool from_file, ours;
 
     *status = (struct unit_status){.enabled = "no"};
-    if (edit_read(unit->dropin, &file, &error)) {
-        dropin_read(file.text, &dropin);
-        ours = dropin.ours;
-        free(dropin.rest);
-    }
+    ours = unit_files_read(unit, &files, &error) && unit_files_are_ours(&files);
     free(error);
-    edit_free(&file);
+    unit_files_free(&files);
     status->preload = unit_preload(unit, &from_file);
     if (status->preload != NULL)
         text_make_printable(status->preload);

@@ -7,7 +7,6 @@
 #include "hakmemctl/preload.h"
 #include "hakmemctl/text.h"
 
-static const char first_line[] = "# Made by hakmemctl enable; hakmemctl disable takes it away.";
 static const char directory_line[] = "# The directory was made with it.";
 static const char section_line[] = "[Service]";
 static const char variable_start[] = "Environment=\"LD_PRELOAD=";
@@ -29,7 +28,7 @@ char *dropin_text(const char *preload, const char *environment_file, bool made_d
 {
     struct text text = {NULL, 0};
 
-    text_add_format(&text, "%s\n", first_line);
+    text_add_format(&text, "%s\n", DROPIN_MARK);
     if (made_directory)
         text_add_format(&text, "%s\n", directory_line);
     text_add_format(&text, "%s\n%s", section_line, variable_start);
@@ -47,7 +46,7 @@ char *dropin_environment_text(const char *preload)
 {
     struct text text = {NULL, 0};
 
-    text_add_format(&text, "%s\nLD_PRELOAD=\"", first_line);
+    text_add_format(&text, "%s\nLD_PRELOAD=\"", DROPIN_MARK);
     add_quoted(&text, preload, "\\\"`$", '\0');
     text_add_format(&text, "\"\n");
     return text.text;
@@ -59,7 +58,7 @@ static bool read_line(const char *line, size_t length, struct dropin *dropin)
     char *text = text_copy_length(line, length);
     bool known = true;
 
-    if (strcmp(text, first_line) == 0)
+    if (strcmp(text, DROPIN_MARK) == 0)
         dropin->ours = true;
     else if (strcmp(text, directory_line) == 0)
         dropin->made_directory = true;

@@ -21,6 +21,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The line by which enable and disable know what is theirs. */
+#define DROPIN_MARK "# Made by hakmemctl enable; hakmemctl disable takes it away."
 #define DROPIN_NAME "zz-hakmem.conf"
 #define DROPIN_ENVIRONMENT_NAME "zz-hakmem.env"
 

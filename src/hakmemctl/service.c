@@ -9,15 +9,15 @@
 #include <unistd.h>
 
 #include "hakmemctl/child.h"
+#include "hakmemctl/cluster.h"
 #include "hakmemctl/command.h"
-#include "hakmemctl/dropin.h"
-#include "hakmemctl/edit.h"
 #include "hakmemctl/elf_file.h"
 #include "hakmemctl/library.h"
 #include "hakmemctl/preload.h"
 #include "hakmemctl/serving.h"
 #include "hakmemctl/text.h"
 #include "hakmemctl/unit.h"
+#include "hakmemctl/unit_files.h"
 
 enum { LOOK_MILLISECONDS = 200, STEADY_LOOKS = 10 }; /* it must stay served for two seconds */
 
@@ -27,66 +27,6 @@ static int fail(char *error)
     command_message("%s", error);
     free(error);
     return STATUS_FAILED;
-}
-
-/* ---- the files ---- */
-
-/* What was there before, so that everything can be brought back. */
-struct before {
-    struct edit_file dropin, environment;
-    bool made_directory;
-};
-
-static bool look_before(const struct unit *unit, struct before *before, char **error)
-{
-    *before = (struct before){.made_directory = false};
-    return edit_read(unit->dropin, &before->dropin, error) &&
-           edit_read(unit->environment, &before->environment, error);
-}
-
-static void free_before(struct before *before)
-{
-    edit_free(&before->dropin);
-    edit_free(&before->environment);
-}
-
-static bool bring_back(struct unit *unit, const struct before *before, char **error)
-{
-    bool done = edit_restore(unit->dropin, &before->dropin, error) &&
-                edit_restore(unit->environment, &before->environment, error);
-
-    if (done && before->made_directory)
-        rmdir(unit->directory);
-    return done && unit_call(unit, "daemon-reload", false, error) && unit_refresh(unit, error);
-}
-
-/* Write the drop-in, and the environment file where one is needed. */
-static bool write_files(const struct unit *unit, struct before *before, const char *preload, bool from_file,
-                        char **error)
-{
-    struct dropin old;
-
-    dropin_read(before->dropin.text, &old);
-    if (before->dropin.exists && !old.ours) {
-        *error = text_format("%s was not made by hakmemctl enable; move it away first", unit->dropin);
-        free(old.rest);
-        return false;
-    }
-    if (!edit_make_directory(unit->directory, &before->made_directory, error))
-        return false;
-    char *variables = dropin_environment_text(preload);
-    char *mine = dropin_text(preload, from_file ? unit->environment : NULL,
-                             before->made_directory || old.made_directory);
-    char *text = text_format("%s%s", mine, old.rest == NULL ? "" : old.rest);
-    bool written = (!from_file || edit_write(unit->environment, variables, strlen(variables),
-                                             &before->environment, error)) &&
-                   edit_write(unit->dropin, text, strlen(text), &before->dropin, error);
-
-    free(variables);
-    free(mine);
-    free(text);
-    free(old.rest);
-    return written;
 }
 
 /* ---- the live service ---- */
@@ -230,6 +170,20 @@ static bool program_can_be_served(const struct unit *unit, char **error)
     return can;
 }
 
+/* Is it one process, or one program with many, and not a name for several services? */
+static bool is_one_service(const struct unit *unit, char **error)
+{
+    char *services = unit_stands_for(unit);
+
+    if (services != NULL)
+        *error = text_format("%s runs nothing itself; enable what it stands for: %s", unit->name, services);
+    else if (unit_has_own_environment(unit) && unit->cluster == NULL)
+        *error = text_format("%s starts " CLUSTER_STARTER ", which takes the environment from each cluster's own "
+                             "file: enable one cluster (postgresql@VERSION-CLUSTER.service)", unit->name);
+    free(services);
+    return *error == NULL;
+}
+
 static bool removes_the_variable(const struct unit *unit, char **error)
 {
     char *names = unit_property(unit, "UnsetEnvironment");
@@ -243,8 +197,16 @@ static bool removes_the_variable(const struct unit *unit, char **error)
     return removed;
 }
 
+/* The files are as they were, and systemd knows. */
+static bool bring_back(struct unit *unit, const struct unit_files *before, char **error)
+{
+    return unit_files_restore(unit, before, error) && unit_call(unit, "daemon-reload", false, error) &&
+           unit_refresh(unit, error);
+}
+
 /* Take it back, and bring the service to where it was. */
-static int roll_back(struct unit *unit, const struct before *before, bool was_active, unsigned wait, const char *why)
+static int roll_back(struct unit *unit, const struct unit_files *before, bool was_active, unsigned wait,
+                     const char *why)
 {
     char *error = NULL, *again = NULL;
     unsigned counts[2];
@@ -275,7 +237,8 @@ static int roll_back(struct unit *unit, const struct before *before, bool was_ac
                             unit->name));
 }
 
-static int restart_and_verify(struct unit *unit, const struct before *before, const struct service_options *options)
+static int restart_and_verify(struct unit *unit, const struct unit_files *before,
+                              const struct service_options *options)
 {
     char *error = NULL, *why = NULL;
     unsigned counts[2] = {0, 0};
@@ -335,22 +298,23 @@ static bool took_effect(struct unit *unit, char **error)
 
 static int enable_with(struct unit *unit, const struct service_options *options, const struct library *library)
 {
-    struct before before;
+    struct unit_files before;
     char *error = NULL, *back = NULL;
     bool from_file;
     char *now = unit_preload(unit, &from_file), *preload = preload_with(now, library->entry);
     int status = STATUS_OK;
 
-    if (!look_before(unit, &before, &error)) {
+    if (!unit_files_read(unit, &before, &error)) {
         status = fail(error);
-    } else if (preload_has_ours(now) && !before.dropin.exists) {
+    } else if (preload_has_ours(now) && !unit_files_are_ours(&before)) {
         printf("%s has hakmem in its LD_PRELOAD already, not by hakmemctl; nothing was changed\n", unit->name);
-    } else if (!write_files(unit, &before, preload, from_file, &error) || !took_effect(unit, &error)) {
+    } else if (!unit_files_write(unit, &before, preload, from_file, &error) || !took_effect(unit, &error)) {
         status = fail(error);
         if (!bring_back(unit, &before, &back))
             status = fail(back);
     } else {
-        printf("%s: %s\n", preload_has_ours(now) ? "enabled already" : "enabled", unit->dropin);
+        printf("%s: %s\n", preload_has_ours(now) ? "enabled already" : "enabled",
+               unit->cluster != NULL ? unit->cluster : unit->dropin);
         if (options->now && preload_has_ours(now) && is_served(unit))
             printf("%s runs on hakmem already; it was not restarted\n", unit->name);
         else if (options->now)
@@ -360,7 +324,7 @@ static int enable_with(struct unit *unit, const struct service_options *options,
     }
     free(now);
     free(preload);
-    free_before(&before);
+    unit_files_free(&before);
     return status;
 }
 
@@ -375,6 +339,8 @@ int service_enable(struct unit *unit, const struct service_options *options)
         fail(error);
         return status;
     }
+    if (!is_one_service(unit, &error))
+        return fail(error);
     if (options->now && unit->is_template)
         return fail(text_format("%s is a template: --now needs an instance (%.*sNAME.service)", unit->name,
                                 (int)strcspn(unit->name, "."), unit->name));
@@ -391,32 +357,6 @@ int service_enable(struct unit *unit, const struct service_options *options)
 }
 
 /* ---- disable ---- */
-
-/* Takes out what enable wrote, and nothing else. */
-static bool remove_files(const struct unit *unit, const struct before *before, char **error)
-{
-    struct dropin dropin;
-
-    dropin_read(before->dropin.text, &dropin);
-    bool done;
-
-    if (!dropin.ours) {
-        *error = text_format("%s was not made by hakmemctl enable; leaving it alone", unit->dropin);
-        done = false;
-    } else if (dropin.rest != NULL) {
-        done = edit_write(unit->dropin, dropin.rest, strlen(dropin.rest), &before->dropin, error);
-        if (done)
-            printf("%s has lines that hakmemctl did not write: they stay\n", unit->dropin);
-    } else {
-        done = edit_remove(unit->dropin, error);
-    }
-    if (done && dropin.environment_file)
-        done = edit_remove(unit->environment, error);
-    if (done && dropin.made_directory)
-        rmdir(unit->directory); /* stays when something else lies in it */
-    free(dropin.rest);
-    return done;
-}
 
 static int restart_without(struct unit *unit, unsigned wait)
 {
@@ -449,13 +389,13 @@ static int restart_without(struct unit *unit, unsigned wait)
 
 int service_disable(struct unit *unit, const struct service_options *options)
 {
-    struct before before;
+    struct unit_files before;
     char *error = NULL;
     int status = STATUS_OK;
 
-    if (!look_before(unit, &before, &error)) {
+    if (!unit_files_read(unit, &before, &error)) {
         status = fail(error);
-    } else if (!before.dropin.exists) {
+    } else if (!before.dropin.exists && !unit_files_are_ours(&before)) {
         bool from_file;
         char *preload = unit_preload(unit, &from_file);
 
@@ -463,7 +403,7 @@ int service_disable(struct unit *unit, const struct service_options *options)
         if (preload_has_ours(preload))
             printf("(its own settings, or the system's, have LD_PRELOAD=%s)\n", preload);
         free(preload);
-    } else if (!remove_files(unit, &before, &error) || !unit_call(unit, "daemon-reload", false, &error) ||
+    } else if (!unit_files_remove(unit, &before, &error) || !unit_call(unit, "daemon-reload", false, &error) ||
                !unit_refresh(unit, &error)) {
         status = fail(error);
     } else {
@@ -471,6 +411,6 @@ int service_disable(struct unit *unit, const struct service_options *options)
         if (options->now && !unit->is_template)
             status = restart_without(unit, options->wait);
     }
-    free_before(&before);
+    unit_files_free(&before);
     return status;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "hakmemctl/child.h"
+#include "hakmemctl/cluster.h"
 #include "hakmemctl/command.h"
 #include "hakmemctl/dropin.h"
 #include "hakmemctl/edit.h"
@@ -19,7 +20,7 @@ static const char instance_word[] = "hakmemctl"; /* of a template: an instance t
 static const char properties[] =
     "--property=Id,LoadState,LoadError,ActiveState,SubState,Result,Type,MainPID,NRestarts,FragmentPath,"
     "DropInPaths,Environment,EnvironmentFiles,UnsetEnvironment,User,ExecStart,RootDirectory,RootImage,"
-    "Transient,NoExecPaths,ExecPaths,SystemCallFilter,MemoryMax";
+    "Transient,ConsistsOf,NoExecPaths,ExecPaths,SystemCallFilter,MemoryMax";
 
 /* systemctl with these arguments, of the right manager. False with `*error`. */
 static bool systemctl(bool user, const char *const *arguments, unsigned seconds, char **output, char **error)
@@ -103,6 +104,28 @@ static char *with_suffix(const char *word)
     return text_format("%s.service", word);
 }
 
+bool unit_has_own_environment(const struct unit *unit)
+{
+    char *program = unit_program(unit);
+    bool has = program != NULL && text_ends(program, "/" CLUSTER_STARTER);
+
+    free(program);
+    return has;
+}
+
+/* The environment file of the cluster that it runs; NULL when it runs none. */
+static char *cluster_file(const struct unit *unit)
+{
+    if (unit->is_template || !unit_has_own_environment(unit))
+        return NULL;
+    char *words = unit_property(unit, "Environment"), *root = show_environment(words, CLUSTER_ROOT_VARIABLE);
+    char *path = cluster_environment_path(root != NULL ? root : CLUSTER_ROOT, unit->name);
+
+    free(words);
+    free(root);
+    return path;
+}
+
 int unit_open(struct unit *unit, const char *word, bool user)
 {
     char *error = NULL;
@@ -135,6 +158,7 @@ int unit_open(struct unit *unit, const char *word, bool user)
     unit->directory = text_format("%s/%s.d", top, unit->name);
     unit->dropin = text_format("%s/" DROPIN_NAME, unit->directory);
     unit->environment = text_format("%s/" DROPIN_ENVIRONMENT_NAME, unit->directory);
+    unit->cluster = cluster_file(unit);
     free(top);
     return STATUS_OK;
 }
@@ -146,6 +170,7 @@ void unit_close(struct unit *unit)
     free(unit->directory);
     free(unit->dropin);
     free(unit->environment);
+    free(unit->cluster);
 }
 
 bool unit_usable(const struct unit *unit, char **error)
@@ -183,6 +208,19 @@ bool unit_property_is(const struct unit *unit, const char *name, const char *val
     return same;
 }
 
+char *unit_stands_for(const struct unit *unit)
+{
+    char *parts = unit_property(unit, "ConsistsOf");
+    struct text services = {NULL, 0};
+
+    if (unit_property_is(unit, "Type", "oneshot"))
+        for (char *save = NULL, *word = strtok_r(parts, " ", &save); word != NULL; word = strtok_r(NULL, " ", &save))
+            if (text_ends(word, ".service"))
+                text_add_format(&services, "%s%s", services.length > 0 ? " " : "", word);
+    free(parts);
+    return services.text;
+}
+
 /* LD_PRELOAD in the files that the pattern names; `*value` is replaced when one of them has it. */
 static void look_into_files(const char *pattern, char **value, bool *found)
 {
@@ -207,8 +245,24 @@ static void look_into_files(const char *pattern, char **value, bool *found)
     globfree(&files);
 }
 
+/* LD_PRELOAD in the cluster's file. */
+static char *cluster_preload(const struct unit *unit)
+{
+    struct edit_file file;
+    char *error = NULL, *value = NULL;
+
+    if (edit_read(unit->cluster, &file, &error))
+        value = cluster_variable(file.text, "LD_PRELOAD");
+    free(error);
+    edit_free(&file);
+    return value;
+}
+
 char *unit_preload(const struct unit *unit, bool *from_file)
 {
+    *from_file = false;
+    if (unit->cluster != NULL)
+        return cluster_preload(unit);
     char *words = unit_property(unit, "Environment"), *value = show_environment(words, "LD_PRELOAD");
     char *block = NULL, *pattern, *error = NULL;
     const char *at = unit->show == NULL ? "" : unit->show;
@@ -220,7 +274,6 @@ char *unit_preload(const struct unit *unit, bool *from_file)
         value = show_property(block, "LD_PRELOAD");
     free(block);
     free(error);
-    *from_file = false;
     while ((pattern = show_next_environment_file(&at)) != NULL) {
         look_into_files(pattern, &value, from_file);
         free(pattern);

@@ -19,6 +19,7 @@ struct unit {
     char *directory;   /* of the drop-in */
     char *dropin;      /* the drop-in */
     char *environment; /* the environment file that is sometimes needed beside it */
+    char *cluster;     /* the file that gives the server its environment instead of systemd; or NULL */
 };
 
 /*
@@ -37,6 +38,12 @@ bool unit_usable(const struct unit *unit, char **error);
 /* A property; "" when it is not shown. The caller frees it. */
 char *unit_property(const struct unit *unit, const char *name);
 bool unit_property_is(const struct unit *unit, const char *name, const char *value);
+
+/* Does its program take the environment from a file of its own (cluster.h)? Then no drop-in reaches it. */
+bool unit_has_own_environment(const struct unit *unit);
+
+/* The services that it stands for when it runs nothing itself ("a.service b.service"); NULL: none. */
+char *unit_stands_for(const struct unit *unit);
 
 /*
  * The LD_PRELOAD that its processes are started with; NULL: none. `*from_file`: it comes out of an

@@ -115,6 +115,39 @@ holds "$units/many@.service.d/zz-hakmem.conf" "$first" "$made" "[Service]" "Envi
 ctl 0 disabled disable --user many@.service
 empty
 
+# a cluster of PostgreSQL: the line goes into the file that pg_ctlcluster takes the environment from
+cluster=$(cd "$work" && pwd -P)/pg/15/a-b
+mkdir -p "$cluster"
+printf '%s\n' LoadState=loaded "Environment=PG_CLUSTER_CONF_ROOT=${cluster%/15/a-b}" \
+    'ExecStart={ path=/usr/bin/pg_ctlcluster ; argv[]=/usr/bin/pg_ctlcluster 15-a-b start ; }' >"$work/postgresql@15-a-b.service"
+cp "$work/postgresql@15-a-b.service" "$work/postgresql@.service"
+printf '# variables\nLD_PRELOAD = %s\n' "'one.so'" >"$cluster/environment"
+chmod 640 "$cluster/environment"
+cp -a "$cluster/environment" "$work/environment.before"
+ctl 0 "enabled: $cluster/environment" "${enable[@]}" postgresql@15-a-b
+holds "$cluster/environment" "# variables" "LD_PRELOAD = 'one.so'" "$first" "LD_PRELOAD = '$library:one.so'"
+ctl 0 "enabled already" "${enable[@]}" postgresql@15-a-b
+holds "$cluster/environment" "# variables" "LD_PRELOAD = 'one.so'" "$first" "LD_PRELOAD = '$library:one.so'"
+count=$((count + 1))
+[ "$(stat -c %a "$cluster/environment")" = 640 ] || { echo "not true: the file keeps its mode"; failed=1; }
+ctl 0 "by hakmemctl" status --user postgresql@15-a-b
+echo "C = 1" >>"$cluster/environment"
+ctl 0 disabled disable --user postgresql@15-a-b
+holds "$cluster/environment" "# variables" "LD_PRELOAD = 'one.so'" "C = 1"
+ctl 4 "enabled:    no" status --user postgresql@15-a-b
+ctl 0 "nothing to do" disable --user postgresql@15-a-b
+empty
+echo "include = 'other'" >>"$cluster/environment"
+ctl 1 "takes other files in" "${enable[@]}" postgresql@15-a-b
+mv "$cluster/environment" "$work/elsewhere"
+ctl 1 "there is no $cluster/environment" "${enable[@]}" postgresql@15-a-b
+ln -s "$work/elsewhere" "$cluster/environment"
+ctl 1 "symbolic link" "${enable[@]}" postgresql@15-a-b
+ctl 1 "enable one cluster" "${enable[@]}" postgresql@
+printf '%s\n' LoadState=loaded Type=oneshot 'ConsistsOf=postgresql@15-a-b.service x.timer postgresql@15-c.service' >"$work/postgresql.service"
+ctl 1 "enable what it stands for: postgresql@15-a-b.service postgresql@15-c.service" "${enable[@]}" postgresql
+empty
+
 # a unit that was removed since: its drop-in still goes
 ctl 0 enabled "${enable[@]}" plain
 mv "$work/plain.service" "$work/removed"

@@ -16,6 +16,7 @@ sed "s,/etc/,$work/etc/,g" "${top_srcdir:-.}/packaging/leave-preload.sh" >"$work
 grep -q "^preload=$work/etc/ld.so.preload$" "$work/script"
 preload=$work/etc/ld.so.preload
 units=$work/etc/systemd/system
+clusters=$work/etc/postgresql
 
 report() {
     echo "not true: $1"
@@ -60,6 +61,11 @@ made() { # a machine on which it is enabled
     printf '%s\n' '# Made by hakmemctl enable; hakmemctl disable takes it away.' '# The directory was made with it.' \
         '[Service]' 'Environment="LD_PRELOAD=libhakmem.so.1"' 'Nice=5' >"$units/cron.service.d/zz-hakmem.conf"
     printf '[Service]\nEnvironment=LD_PRELOAD=libhakmem.so.1\n' >"$units/other.service.d/own.conf"
+    mkdir -p "$clusters/15/main" "$clusters/15/other"
+    printf '%s\n' '# mine' "LD_PRELOAD = 'a.so'" '# Made by hakmemctl enable; hakmemctl disable takes it away.' \
+        "LD_PRELOAD = 'libhakmem.so.1:a.so'" 'B = 1' >"$clusters/15/main/environment"
+    chmod 640 "$clusters/15/main/environment"
+    printf '%s\n' '# mine' "LD_PRELOAD = 'a.so'" >"$clusters/15/other/environment"
     printf 'libhakmem.so.1\n' >"$preload"
 }
 made
@@ -74,6 +80,18 @@ for name in redis nginx cron; do
     grep -q "$name.service.d/zz-hakmem.conf" "$work/said" || report "the drop-in of $name is named"
 done
 grep -q 'other.service.d/own.conf.*please' "$work/said" || report 'the one that needs a hand is named'
+
+printf '%s\n' '# mine' "LD_PRELOAD = 'a.so'" 'B = 1' | cmp -s - "$clusters/15/main/environment" ||
+    report 'its line goes out of a PostgreSQL cluster, and no other'
+[ "$(stat -c %a "$clusters/15/main/environment")" = 640 ] || report 'the file of the cluster keeps its mode'
+printf '%s\n' '# mine' "LD_PRELOAD = 'a.so'" | cmp -s - "$clusters/15/other/environment" ||
+    report 'a cluster that was not enabled is left alone'
+grep -q '15/main/environment' "$work/said" || report 'the cluster is named'
+! grep -q '15/other/environment' "$work/said" || report 'a cluster that was not enabled is not named'
+printf '%s\n' '# Made by hakmemctl enable; hakmemctl disable takes it away.' 'B = 1' >"$clusters/15/other/environment"
+printf '%s\n' 'C = 1' '# Made by hakmemctl enable; hakmemctl disable takes it away.' >"$clusters/15/main/environment"
+sh "$work/script" remove >"$work/said" 2>&1 || report 'the removal succeeds when the line is gone already'
+[ "$(cat "$clusters"/15/*/environment)" = $'C = 1\nB = 1' ] || report 'a mark without its line goes, and nothing else'
 
 # ---- when nothing is to be done ----
 unchanged() { # SENTENCE VARIABLE=VALUE... ARGUMENT
