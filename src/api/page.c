@@ -101,7 +101,7 @@ static const struct hakmem_structures structures = {
         .tag = offsetof(struct slab, tag),
         .size_class = offsetof(struct slab, size_class),
         .role = offsetof(struct slab, role),
-        .clean = offsetof(struct slab, clean),
+        .touched = offsetof(struct slab, touched),
         .base = offsetof(struct slab, base),
     },
     .region = {

@@ -1,48 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/size_class.h"
 
+/* X(class, bytes of the class below it, bytes) */
+#define SLAB_SIZES(X) \
+    X(1, 0, 16) X(2, 16, 32) X(3, 32, 48) X(4, 48, 64) \
+    X(5, 64, 80) X(6, 80, 96) X(7, 96, 112) X(8, 112, 128) \
+    X(9, 128, 160) X(10, 160, 192) X(11, 192, 224) X(12, 224, 256) \
+    X(13, 256, 320) X(14, 320, 384) X(15, 384, 448) X(16, 448, 512) \
+    X(17, 512, 640) X(18, 640, 768) X(19, 768, 896) X(20, 896, 1024) \
+    X(21, 1024, 1280) X(22, 1280, 1536) X(23, 1536, 1792) X(24, 1792, 2048) \
+    X(25, 2048, 2304) X(26, 2304, 2560) X(27, 2560, 2816) X(28, 2816, 3072) \
+    X(29, 3072, 3392) X(30, 3392, 3584) X(31, 3584, 3840) X(32, 3840, 4096) \
+    X(33, 4096, 4352) X(34, 4352, 4672) X(35, 4672, 4992) X(36, 4992, 5440) \
+    X(37, 5440, 5952) X(38, 5952, 6528) X(39, 6528, 7232) X(40, 7232, 8192)
 /*
- * {size, capacity, batch, rejoin}: batch = min(64, 4 KiB / size) but
- * at least 1; rejoin = capacity / 16 but at least 1: a full slab that came back
- * with its first free block would cost a refill for each malloc.
- * tests/unit/test_size_class.c checks each row against these rules.
+ * batch: 64, or 4 KiB, but at least 1; rejoin: a sixteenth of the capacity, but
+ * at least 1: a full slab that came back with its first free block would cost
+ * a refill for each malloc. tests/unit/test_size_class.c checks each row
+ * against these rules.
  */
-#define SLAB(size, capacity, batch, rejoin) {size, capacity, batch, rejoin, ((1ull << 32) + size - 1) / size}
+#define CAPACITY(size) ((unsigned)GRANULE / (size))
+#define AT_LEAST_1(n) ((n) > 1 ? (n) : 1)
+#define BATCH(size) ((size) <= 64 ? 64 : AT_LEAST_1(4096 / (size)))
+#define SLAB(class, below, size) \
+    [class] = {size, CAPACITY(size), BATCH(size), AT_LEAST_1(CAPACITY(size) / 16), ((1ull << 32) + size - 1) / size},
 #define POOL(size) {size, 0, 0, 0, 0}
 const struct size_class size_class_table[CLASS_COUNT] = {
-    {0, 0, 0, 0, 0},
-    SLAB(16, 4096, 64, 256),
-    SLAB(32, 2048, 64, 128),
-    SLAB(48, 1365, 64, 85),
-    SLAB(64, 1024, 64, 64),
-    SLAB(80, 819, 51, 51),
-    SLAB(96, 682, 42, 42),
-    SLAB(112, 585, 36, 36),
-    SLAB(128, 512, 32, 32),
-    SLAB(160, 409, 25, 25),
-    SLAB(192, 341, 21, 21),
-    SLAB(224, 292, 18, 18),
-    SLAB(256, 256, 16, 16),
-    SLAB(320, 204, 12, 12),
-    SLAB(384, 170, 10, 10),
-    SLAB(448, 146, 9, 9),
-    SLAB(512, 128, 8, 8),
-    SLAB(640, 102, 6, 6),
-    SLAB(768, 85, 5, 5),
-    SLAB(896, 73, 4, 4),
-    SLAB(1024, 64, 4, 4),
-    SLAB(1280, 51, 3, 3),
-    SLAB(1536, 42, 2, 2),
-    SLAB(1792, 36, 2, 2),
-    SLAB(2048, 32, 2, 2),
-    SLAB(2560, 25, 1, 1),
-    SLAB(3072, 21, 1, 1),
-    SLAB(3584, 18, 1, 1),
-    SLAB(4096, 16, 1, 1),
-    SLAB(5120, 12, 1, 1),
-    SLAB(6144, 10, 1, 1),
-    SLAB(7168, 9, 1, 1),
-    SLAB(8192, 8, 1, 1),
+    SLAB_SIZES(SLAB)
     POOL(9216),
     POOL(10240),
     POOL(11264),
@@ -76,3 +60,7 @@ const struct size_class size_class_table[CLASS_COUNT] = {
     POOL(63488),
     POOL(65536),
 };
+
+/* Of `below` + 1 to `size` bytes, by steps of BLOCK_ALIGN. */
+#define STEPS(class, below, size) [(below) / BLOCK_ALIGN + 1 ... (size) / BLOCK_ALIGN] = class,
+const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {SLAB_SIZES(STEPS)};

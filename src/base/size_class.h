@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Size classes: steps of 16 bytes up to 128, then four per doubling up to
- * 8 KiB, so that less than 20 % of a block of more than 128 bytes is slack
- * just above a doubling, and less than 12.5 % just below the next one; steps
- * of 1 KiB up to 16 KiB, and of 2 KiB up to 64 KiB.
+ * 2 KiB, so that less than 20 % of a block of more than 128 bytes is slack
+ * just above a doubling, and less than 12.5 % just below the next one. From
+ * there eight per doubling up to 8 KiB, each the largest multiple of 64 bytes
+ * of which so many fit into a slab: where a block is a page, a class more
+ * costs no page. Steps of 1 KiB up to 16 KiB, and of 2 KiB up to 64 KiB.
  *
- *   class    1    2 ...    8     9   10   11   12    13 ...   20  ...      32 | 33 ...   40  41 ...   64
- *   bytes   16   32 ...  128   160  192  224  256   320 ... 1024  ... 8192    |  9k ...  16k 18k ...  64k
- *           `-------------------- slabs of 64 KiB -----------------------'      `------- pool ---------'
+ *   class    1    2 ...    8     9   10 ...   24    25 ...   32   33   34 ...   40 | 41 ...   48  49 ...   72
+ *   bytes   16   32 ...  128   160  192 ... 2048  2304 ... 4096 4352 4672 ... 8192 | 9k ...  16k 18k ...  64k
+ *           `------------------------- slabs of 64 KiB ---------------------------'  `------- pool --------'
  *
  * Class 0 is no class: memory that is not ours, free slabs, large spans.
  */
@@ -20,9 +22,9 @@
 #define GRANULE_SHIFT 16
 #define GRANULE ((size_t)1 << GRANULE_SHIFT)
 
-#define CLASS_COUNT 65                 /* with class 0 */
+#define CLASS_COUNT 73                 /* with class 0 */
 #define CLASS_LAST (CLASS_COUNT - 1)
-#define SLAB_CLASSES 33                /* classes from here on live in the pool */
+#define SLAB_CLASSES 41                /* classes from here on live in the pool */
 #define SIZE_TABLE_MAX ((size_t)1024)  /* up to here the class is a table look-up */
 #define SIZE_TABLE_ENTRIES (SIZE_TABLE_MAX + 1)
 #define SIZE_SLAB_MAX ((size_t)8 * KIB)
@@ -38,28 +40,24 @@ struct size_class {
 };
 
 extern const struct size_class size_class_table[CLASS_COUNT];
+extern const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1];
 
 /* Class of a request of n bytes; SIZE_SLAB_MAX < n <= SIZE_POOL_MAX. */
 static inline unsigned pool_class_of_size(size_t n)
 {
-    return n <= 16 * KIB ? 24 + (unsigned)((n + KIB - 1) >> 10) : 32 + (unsigned)((n + 2 * KIB - 1) >> 11);
+    return n <= 16 * KIB ? 32 + (unsigned)((n + KIB - 1) >> 10) : 40 + (unsigned)((n + 2 * KIB - 1) >> 11);
 }
 
 /* The class whose blocks are of that many KiB; one of the pool's sizes. */
 static inline unsigned pool_class_of_kib(unsigned kib)
 {
-    return kib <= 16 ? 24 + kib : 32 + kib / 2;
+    return kib <= 16 ? 32 + kib : 40 + kib / 2;
 }
 
 /* Class of a request of n bytes; 1 <= n <= SIZE_POOL_MAX. */
 static inline unsigned size_class_of(size_t n)
 {
-    if (n <= 128)
-        return (unsigned)((n + 15) >> 4);
-    if (n > SIZE_SLAB_MAX)
-        return pool_class_of_size(n);
-    unsigned e = bits_highest(n - 1);
-    return (e - 7) * 4 + (unsigned)((n - 1) >> (e - 2) & 3) + 9;
+    return n <= SIZE_SLAB_MAX ? size_class_of_steps[(n + BLOCK_ALIGN - 1) / BLOCK_ALIGN] : pool_class_of_size(n);
 }
 
 /*

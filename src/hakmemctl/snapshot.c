@@ -92,7 +92,7 @@ static bool structures_are_sane(const struct hakmem_structures *d)
         d->heap.arena_bytes, d->heap.arena_limit, d->heap.gathered, d->heap.queue, d->heap.thread,
         d->heap.ring_link, d->heap.batches, d->heap.batch_slab, d->heap.batch_blocks, d->slab.owner,
         d->slab.countdown, d->slab.level, d->slab.carved, d->slab.capacity, d->slab.tag, d->slab.size_class,
-        d->slab.role, d->slab.clean, d->slab.base, d->region.next, d->region.slabs, d->region.base,
+        d->slab.role, d->slab.touched, d->slab.base, d->region.next, d->region.slabs, d->region.base,
         d->region.bytes, d->superslab.free_mask, d->superslab.dirty_mask, d->pool.units, d->pool.used,
         d->pool.dirty, d->pool.map, d->span.next, d->span.previous, d->span.slab, d->span.bytes, d->span.usable,
         d->span.touched, d->span.dirty_from, d->span.dirty_to,
@@ -323,15 +323,15 @@ static bool decode_slab(const struct snapshot *s, const struct process *process,
     const struct hakmem_structures *d = &s->structures;
     uint32_t countdown;
     uint16_t level, carved, capacity;
-    uint8_t role, clean;
+    uint8_t role, touched;
     if (!GET(at, d->slab.owner, slab->owner) || !GET(at, d->slab.countdown, countdown) ||
         !GET(at, d->slab.level, level) || !GET(at, d->slab.carved, carved) ||
         !GET(at, d->slab.capacity, capacity) || !GET(at, d->slab.tag, slab->tag) ||
         !GET(at, d->slab.size_class, slab->size_class) || !GET(at, d->slab.role, role) ||
-        !GET(at, d->slab.clean, clean) || !GET(at, d->slab.base, *base))
+        !GET(at, d->slab.touched, touched) || !GET(at, d->slab.base, *base))
         return false;
     slab->held = role == HAKMEM_ROLE_HELD;
-    slab->clean = clean != 0;
+    slab->touched = touched < 16 ? touched * (d->granule / 16) : d->granule;
     slab->binned = slab->returning = 0;
     if (slab->tag != HAKMEM_TAG_SLAB) {
         slab->used = slab->carved = slab->capacity = slab->size_class = 0;

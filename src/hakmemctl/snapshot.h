@@ -30,8 +30,9 @@ struct snapshot_slab {
     uint64_t owner;      /* address of its heap; 0: none */
     uint32_t used;       /* blocks: live, in the bin, or on their way home */
     uint32_t carved, capacity;
+    uint32_t touched;    /* bytes from its first on that were touched */
     uint8_t tag, size_class;
-    bool held, clean;
+    bool held;
     /* Of `used`: */
     uint32_t binned, returning;
 };

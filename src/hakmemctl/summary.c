@@ -15,6 +15,8 @@ static void add_slab(struct summary *sum, const struct snapshot *s, const struct
     uint64_t granule = s->structures.granule;
     uint64_t live = slab->used - slab->binned - slab->returning;
     uint64_t uncarved = slab->capacity - slab->carved;
+    uint64_t there = slab->touched / c->bytes; /* blocks that there are pages for */
+    uint64_t untouched = there <= slab->carved ? uncarved : there < slab->capacity ? slab->capacity - there : 0;
     uint64_t slack = granule - slab->capacity * c->bytes;
     c->slabs++;
     c->live += live;
@@ -22,11 +24,12 @@ static void add_slab(struct summary *sum, const struct snapshot *s, const struct
     c->returning += slab->returning;
     c->freed += slab->carved - slab->used;
     c->uncarved += uncarved;
-    c->untouched += slab->clean ? uncarved : 0;
+    c->untouched += untouched;
     c->slack += slack;
-    sum->slab.believed += slab->clean ? in_pages(slab->carved * c->bytes) : granule;
+    uint64_t carved = slab->carved * c->bytes;
+    sum->slab.believed += in_pages(carved > slab->touched ? carved : slab->touched);
     if (live > 0)
-        sum->stranded += (slab->carved - live + (slab->clean ? 0 : uncarved)) * c->bytes;
+        sum->stranded += (slab->carved - live + uncarved - untouched) * c->bytes;
 }
 
 static void add_superslab(struct summary *sum, const struct snapshot *s, const struct snapshot_superslab *ss)

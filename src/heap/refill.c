@@ -10,7 +10,7 @@
 
 /* A class that has this many slabs is growing: fault the next one in with one call. */
 #define POPULATE_FROM_SLABS 4
-/* Blocks that one refill makes of a slab whose pages are resident. */
+/* Blocks that one refill makes of pages that are resident. */
 #define CARVE_MOST 64
 /* Slow paths between two looks at the clock, and milliseconds between two rounds. */
 #define TICKS 256
@@ -86,13 +86,16 @@ static void slab_release(struct heap *h, unsigned c, uint32_t count)
     slab_park(h, s);
 }
 
+/* The part of a granule that `touched` counts in. */
+#define SIXTEENTH (GRANULE / 16)
+
 /* Fault in ahead what the blocks of a clean slab will touch. */
 static void slab_populate(struct heap *h, struct slab *s, unsigned c)
 {
-    if (!s->clean || h->slabs[c] <= POPULATE_FROM_SLABS || !option_now(populate))
+    if (s->touched != 0 || h->slabs[c] <= POPULATE_FROM_SLABS || !option_now(populate))
         return;
     os_populate((void *)s->base, GRANULE);
-    s->clean = false;
+    s->touched = GRANULE / SIXTEENTH;
 }
 
 /* Make blocks from the untouched room of s, which has some and is not held. */
@@ -100,13 +103,17 @@ static void slab_carve(struct heap *h, struct slab *s, unsigned c)
 {
     size_t size = size_class_size(c);
     slab_populate(h, s, c);
-    /* Pages that are there need no sparing. */
-    uint32_t n = s->clean ? size_class_table[c].batch : CARVE_MOST;
+    /* Pages that are there need no sparing: all blocks that end in them, but a batch at least. */
+    size_t start = s->carved * size, there = s->touched * SIXTEENTH;
+    uint32_t n = there > start ? (uint32_t)((there - start) / size) : 0;
+    n = n > CARVE_MOST ? CARVE_MOST : n < size_class_table[c].batch ? size_class_table[c].batch : n;
     if (unlikely(!option_now(batch_refill)))
         n = 1;
     if (n > (uint32_t)(s->capacity - s->carved))
         n = s->capacity - s->carved;
-    char *at = (char *)s->base + s->carved * size;
+    if (start + n * size > there)
+        s->touched = (uint8_t)((start + n * size + SIXTEENTH - 1) / SIXTEENTH);
+    char *at = (char *)s->base + start;
     struct block **end = &s->free;
     for (uint32_t i = 0; i < n; i++, at += size) {
         owner_store(end, (struct block *)(void *)at);

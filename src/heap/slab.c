@@ -188,7 +188,6 @@ struct slab *slab_obtain(struct heap *h, unsigned c)
         s = container_of(list_front(&h->ready), struct slab, link);
         list_remove(&s->link);
         h->ready_count--;
-        s->clean = false;
     } else {
         s = superslab_slab_take();
     }

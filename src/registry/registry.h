@@ -72,7 +72,7 @@ enum slab_role {
  * with one: no owner, and of the rest only tag and base.
  *
  *    0 owner      8 list   16 free   24 countdown  28 level  30 carved
- *   32 capacity  34 tag class role index clean
+ *   32 capacity  34 tag class role index touched
  *   40 base      48 link
  *
  * A block that the owner frees goes to *list: the slab's own `free`, or the
@@ -104,7 +104,7 @@ struct slab {
     uint8_t role;         /* atomic; written by the owner (release), read by who
                              collects rings for a sleeping owner (acquire) */
     uint8_t index;        /* constant: granule within its SuperSlab */
-    bool clean;           /* owner thread only: its pages were never touched */
+    uint8_t touched;      /* owner thread only: so many sixteenths from its base on were touched */
     uintptr_t base;       /* constant: address of the first block */
     struct list link;     /* owner thread only: partial list; lock of the layer below when free */
 };

@@ -227,8 +227,9 @@ struct slab *superslab_slab_take(void)
     uint32_t dirty = ss->free_mask & ss->dirty_mask;
     unsigned index = bits_lowest32(dirty != 0 ? dirty : ss->free_mask);
     struct slab *s = &ss->slabs[index];
-    s->clean = dirty == 0;
-    if (dirty != 0) {
+    if (dirty == 0) {
+        s->touched = 0;
+    } else {
         totals.slabs_dirty--;
         dirty_partial--;
     }

@@ -45,7 +45,7 @@ struct superslab {
 };
 
 /*
- * Take a free slab: TAG_FREE, with `base`, `index` and `clean` set and all
+ * Take a free slab: TAG_FREE, with `base`, `index` and `touched` set and all
  * else undefined. NULL when memory is short.
  */
 struct slab *superslab_slab_take(void);

@@ -57,6 +57,35 @@ static void a_fresh_slab_is_carved_a_batch_at_a_time_in_the_order_of_addresses(v
     }
 }
 
+static void pages_that_are_there_are_carved_at_once_and_others_by_a_batch(void **state)
+{
+    unsigned c = size_class_of(1024), batch = size_class_table[c].batch;
+    struct slab *s = registry_find(heap_refill(mine, c));
+
+    (void)state;
+    assert_int_equal(s->touched, 1); /* a batch is 4 KiB */
+    for (unsigned touched = 5; touched <= 16; touched += 11) {
+        s->touched = (uint8_t)touched;
+        while (mine->bin[c] != NULL)
+            take(1024);
+        take(1024);
+        assert_int_equal(s->carved, touched * 4);
+        assert_int_equal(s->touched, touched);
+        if (s->carved == s->capacity)
+            break;
+        while (mine->bin[c] != NULL)
+            take(1024);
+        take(1024);
+        assert_int_equal(s->carved, touched * 4 + batch);
+        assert_int_equal(s->touched, touched + 1);
+    }
+    while (mine->bin[c] != NULL)
+        take(1024);
+    heap_view_check(mine);
+    for (size_t i = 0; i < s->capacity; i++)
+        give((char *)s->base + i * 1024);
+}
+
 static void the_block_that_was_freed_last_is_handed_out_next(void **state)
 {
     void *a = take(100), *b = take(100);
@@ -258,6 +287,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_fresh_slab_is_carved_a_batch_at_a_time_in_the_order_of_addresses),
+        TEST(pages_that_are_there_are_carved_at_once_and_others_by_a_batch),
         TEST(the_block_that_was_freed_last_is_handed_out_next),
         TEST(partial_slabs_serve_in_the_order_in_which_they_were_listed),
         TEST(a_partial_slab_serves_before_untouched_room_and_that_before_a_new_slab),
