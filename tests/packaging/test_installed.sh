@@ -32,14 +32,12 @@ for page in $(find root -name 'hakmem_*.3'); do
 done
 
 # ---- examples of the manual, built with what was installed ----
-block() { # KIND: the first example that is marked so
-    awk -v kind="$1" '
-        $0 == ".\\\" test: " kind { wanted = 1; next }
-        wanted && /^\.Bd / { inside = 1; wanted = 0; next }
-        inside && /^\.Ed/ { exit }
-        inside { gsub(/\\e/, "\\"); gsub(/\\-/, "-"); sub(/^\\&/, ""); print }' "$top/man/libhakmem.3"
+# examples KIND: writes those of all pages to KIND.1, KIND.2, ...
+examples() {
+    "$top/man/examples" "$1" "$work" "$top"/man/*.[1-8] >/dev/null
 }
-block c >program.c
+examples c
+cp c.1 program.c
 cat >program.cc <<'PROGRAM'
 #include <hakmem/hakmem.h>
 #include <memory>
@@ -69,18 +67,22 @@ while read -r command; do
     rm -f program
     sh -c "$command" || { report "this builds: $command"; continue; }
     ./program >output 2>&1 || report "what this built runs: $command ($(cat output))"
-done < <(block compile)
+done < <(examples compile && cat compile.[0-9]*)
 
 # ---- CMake ----
 if command -v cmake >/dev/null; then
-    block cmake >CMakeLists.txt
-    if ! { cmake -S . -B cmake-build -Dhakmem_DIR="$libdir/cmake/hakmem" && cmake --build cmake-build; } >log 2>&1; then
-        report "CMake builds with it ($(tail -n 5 log))"
-    else
+    examples cmake
+    for project in cmake.[0-9]*; do
+        cp "$project" CMakeLists.txt
+        rm -rf cmake-build
+        if ! { cmake -S . -B cmake-build -Dhakmem_DIR="$libdir/cmake/hakmem" && cmake --build cmake-build; } >log 2>&1; then
+            report "CMake builds with it ($(tail -n 5 log))"
+            continue
+        fi
         cmake-build/program >output 2>&1 || report "what CMake linked with the shared library runs ($(cat output))"
         cmake-build/program-static >output 2>&1 || report "what CMake linked with the archive runs ($(cat output))"
         if ldd cmake-build/program-static | grep -q libhakmem; then report 'hakmem::static is the archive'; fi
-    fi
+    done
 else
     echo "(cmake is missing: its package file was not tried)"
 fi

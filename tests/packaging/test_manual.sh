@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # The manual: each public function is described, no page is stale against the tables and the header, the
-# pages are clean, and every example in them works: C compiles and runs, commands run, settings are taken.
-# (What needs a machine of its own, packaging/tests/machine runs; what needs an installation,
-# test_installed.sh.)
+# pages are clean, and every example in them is run by a test (man/examples --kinds): here C compiles and
+# runs, commands run, and settings are taken.
 set -euo pipefail
 top=${top_srcdir:-.} build=${top_builddir:-.}
 [ "${SANITIZER:-no}" = no ] || { echo "the manual is checked in a build without sanitizers"; exit 77; }
@@ -38,60 +37,76 @@ for page in "$top"/man/*.[1-8]; do
     fi
 done
 
-# ---- examples ----
-# examples PAGE KIND: the text of the examples that are marked so, one file each: $work/KIND.N
+# ---- examples: each is of a kind, and the test of that kind asks for all of them ----
+"$top/man/examples" --check "$top"/man/*.[1-8] || report 'every example is run by a test'
+while read -r kind runner; do
+    grep -Eq "^[^#]*examples\"? $kind([ )]|\$)" "$top/$runner" || report "$runner runs the examples of the kind $kind"
+done < <("$top/man/examples" --kinds)
+
+ran=0 passed_over=0
+# examples KIND: writes all of them to $work/KIND.N, and their names to the output
 examples() {
-    awk -v kind="$2" -v out="$work/$2." '
-        $0 == ".\\\" test: " kind { wanted = 1; next }
-        wanted && /^\.Bd / { n++; inside = 1; wanted = 0; next }
-        inside && /^\.Ed/ { inside = 0; next }
-        inside { gsub(/\\e/, "\\"); gsub(/\\-/, "-"); sub(/^\\&/, ""); print >(out n) }' "$1"
+    "$top/man/examples" "$1" "$work" "$top"/man/*.[1-8] >/dev/null
+    ls "$work/$1".[0-9]*
 }
-# An example without a mark is one that nobody runs.
-for page in "$top"/man/*.[1-8]; do
-    awk '/^\.\\" test: / { marked = 1; next }
-        /^\.Bd / { if (!marked) { print FILENAME ":" FNR ": an example that no test runs"; bad = 1 } }
-        { marked = 0 }
-        END { exit bad }' "$page" || report "every example of ${page##*/} is run by a test"
-done
+pass_over() {
+    echo "(not run, $1: $(sed -n 1p "$example"))"
+    passed_over=$((passed_over + 1))
+}
 
 cc=${CC:-cc}
-examples "$top/man/libhakmem.3" c
-[ -s "$work/c.1" ] || report 'libhakmem(3) has an example in C'
-for source in "$work"/c.*; do
-    [ -e "$source" ] || continue
-    cp "$source" "$work/program.c"
-    $cc -Wall -Wextra -Werror -o "$work/program" -I"$top/include" "$work/program.c" \
-        -L"$build/.libs" -lhakmem -Wl,-rpath,"$build/.libs"
-    "$work/program" || report "the example $(sed -n 1p "$work/program.c")... runs"
+for example in $(examples c); do
+    ran=$((ran + 1))
+    cp "$example" "$work/program.c"
+    if ! $cc -Wall -Wextra -Werror -o "$work/program" -I"$top/include" "$work/program.c" \
+        -L"$build/.libs" -lhakmem -Wl,-rpath,"$build/.libs" >"$work/said" 2>&1; then
+        report "this example compiles: $(sed -n 1,5p "$work/said")"
+    elif ! "$work/program" >"$work/said" 2>&1; then
+        report "this example runs: $(cat "$example" "$work/said")"
+    fi
 done
-
 
 # commands: run as they stand, with the tools and the library of this build
 build=$(cd "$build" && pwd)
 export PATH="$build/src/hakmemctl:$PATH" LD_LIBRARY_PATH="$build/.libs"
-for page in "$top"/man/*.[1-8]; do
-    rm -f "$work"/run.*
-    examples "$page" run
-    for commands in "$work"/run.*; do
-        [ -e "$commands" ] || continue
-        if grep -q python3 "$commands" && ! command -v python3 >/dev/null; then continue; fi
-        if grep -q hakmemctl "$commands" && [ ! -x "$build/src/hakmemctl/hakmemctl" ]; then continue; fi
-        sh -e "$commands" >"$work/said" 2>&1 ||
-            report "this example of ${page##*/} runs: $(cat "$commands") ($(sed -n 1,5p "$work/said"))"
-        if grep -q 'cannot be preloaded' "$work/said"; then report "the library is found: $(cat "$commands")"; fi
-    done
-
-    # settings: hakmem itself has nothing to say about them
-    rm -f "$work"/conf.*
-    examples "$page" conf
-    for settings in "$work"/conf.*; do
-        [ -e "$settings" ] || continue
-        HAKMEM_CONF="$settings" LD_PRELOAD="$build/.libs/libhakmem.so.1" env true 2>"$work/said" ||
-            report "a program starts with these settings: $(cat "$settings")"
-        [ ! -s "$work/said" ] || report "hakmem takes this example of ${page##*/}: $(cat "$work/said")"
-    done
+tools=no
+[ ! -x "$build/src/hakmemctl/hakmemctl" ] || tools=yes
+for example in $(examples run); do
+    if grep -q python3 "$example" && ! command -v python3 >/dev/null; then
+        pass_over 'python3 is missing'
+        continue
+    fi
+    if grep -qE 'hakmemctl|hakmem-run' "$example" && [ $tools = no ]; then
+        pass_over 'the tools were not built'
+        continue
+    fi
+    ran=$((ran + 1))
+    sh -e "$example" >"$work/said" 2>&1 ||
+        report "this example runs: $(cat "$example") ($(sed -n 1,5p "$work/said"))"
+    if grep -q 'cannot be preloaded' "$work/said"; then report "the library is found: $(cat "$example")"; fi
 done
+
+# what the tool says of a command is what the page shows: the first word is its name
+for example in $(examples help); do
+    if [ $tools = no ]; then
+        pass_over 'the tools were not built'
+        continue
+    fi
+    ran=$((ran + 1))
+    name=$(sed -n '1s/:.*//p' "$example")
+    hakmemctl "$name" --help 2>&1 | diff "$example" - >"$work/said" ||
+        report "hakmemctl $name --help says what its page shows ($(sed -n 1,5p "$work/said"))"
+done
+
+# settings: hakmem itself has nothing to say about them
+for example in $(examples conf); do
+    ran=$((ran + 1))
+    HAKMEM_CONF="$example" LD_PRELOAD="$build/.libs/libhakmem.so.1" env true 2>"$work/said" ||
+        report "a program starts with these settings: $(cat "$example")"
+    [ ! -s "$work/said" ] || report "hakmem takes this example: $(cat "$example" "$work/said")"
+done
+echo "$ran examples were run, $passed_over passed over; $(for kind in compile cmake machine unit; do
+    echo "$kind: $("$top/man/examples" $kind "$work" "$top"/man/*.[1-8])"; done | paste -sd ' ') run elsewhere (man/examples --kinds)"
 
 [ $failed -eq 0 ] && echo "the manual is complete, fresh and clean"
 exit $failed
