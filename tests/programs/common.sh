@@ -9,13 +9,11 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 # Fedora's name of a Debian package, or names, or nothing when it has none of its own.
 rpm_name() {
     case $1 in
-    autoconf | automake | gcc | git | libtool | make | memcached | nginx | perl | ruby | wrk | golang | curl | binutils) echo "$1" ;;
-    g++) echo gcc-c++ ;;
-    libasan8) echo libasan ;;
-    libubsan1) echo libubsan ;;
-    libtsan2) echo libtsan ;;
-    libc6-dev) echo glibc-devel ;;
-    libstdc++-dev) echo libstdc++-devel ;;
+    autoconf | automake | git | libtool | make | memcached | nginx | perl | ruby | wrk | golang | curl | binutils) echo "$1" ;;
+    # Debian's have the sanitizers and the static libraries with them
+    gcc) echo gcc libasan libubsan libtsan ;;
+    g++) echo gcc-c++ libstdc++-static ;;
+    libc6-dev) echo glibc-devel glibc-static ;;
     pkg-config) echo pkgconf-pkg-config ;;
     liburcu-dev) echo userspace-rcu-devel ;;
     libcmocka-dev) echo libcmocka-devel ;;
@@ -39,7 +37,7 @@ is_installed() {
     if command -v dpkg-query >/dev/null; then
         dpkg-query -W -f='${db:Status-Status}\n' "${1/#libpython3-/libpython3.*-}" 2>/dev/null | grep -qx installed
     else
-        rpm -q "$1" >/dev/null 2>&1
+        rpm -q --whatprovides "$1" >/dev/null 2>&1 # newer Fedoras have redis under another name
     fi
 }
 
