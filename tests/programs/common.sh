@@ -63,7 +63,9 @@ install_packages() {
     for name in "$@"; do
         if [ $manager = dnf ]; then
             local rpm
-            for rpm in $(rpm_name "$name"); do is_installed "$rpm" || missing+=("$rpm"); done
+            for rpm in $(rpm_name "$name"); do
+                is_installed "$rpm" || [[ " ${missing[*]} " == *" $rpm "* ]] || missing+=("$rpm")
+            done
         else
             is_installed "$name" || missing+=("$name")
         fi
