@@ -199,7 +199,7 @@ static void small_commitment(void)
     require(before != 0);
     require(pthread_barrier_init(&barrier, NULL, THREADS + 1) == 0);
     require(pthread_attr_init(&attributes) == 0);
-    require(pthread_attr_setstacksize(&attributes, KIB(64)) == 0);
+    require(pthread_attr_setstacksize(&attributes, KIB(128)) == 0);
     for (int i = 0; i < THREADS; i++)
         require(pthread_create(&thread[i], &attributes, few_calls_main, &barrier) == 0);
     pthread_barrier_wait(&barrier);

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "support/support.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "support/support.h"
 #include "support/api.h"
 
 extern char **environ;
@@ -225,6 +224,33 @@ void skip_test(const char *reason)
     }
     note("skipped: %s", reason);
     skip();
+}
+
+bool test_excluded(const char *name)
+{
+    const char *list = getenv("TEST_EXCLUDE");
+    size_t length = strlen(name);
+
+    for (const char *at = list; at != NULL && (at = strstr(at, name)) != NULL; at += length) {
+        if ((at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0')) {
+            note("excluded: %s", name);
+            return true;
+        }
+    }
+    return false;
+}
+
+int run_group(const char *group, const struct CMUnitTest *tests, size_t count, CMFixtureFunction set_up,
+              CMFixtureFunction tear_down)
+{
+    struct CMUnitTest wanted[100];
+    size_t n = 0;
+
+    require(count <= sizeof wanted / sizeof wanted[0]);
+    for (size_t i = 0; i < count; i++)
+        if (!test_excluded(tests[i].name))
+            wanted[n++] = tests[i];
+    return _cmocka_run_group_tests(group, wanted, n, set_up, tear_down);
 }
 
 size_t setting(const char *name, size_t fallback)

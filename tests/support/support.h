@@ -107,6 +107,23 @@ void assert_scenario_passes(const char *name);
  */
 void skip_test(const char *reason);
 
+/*
+ * Whether the test of this name stands in TEST_EXCLUDE, a list with blanks between the names: what the
+ * machine cannot do (packaging/tests/arm64). run_group leaves these tests out. Each is told in the log.
+ */
+bool test_excluded(const char *name);
+
+#ifdef cmocka_run_group_tests_name
+int run_group(const char *group, const struct CMUnitTest *tests, size_t count, CMFixtureFunction set_up,
+              CMFixtureFunction tear_down);
+#undef cmocka_run_group_tests
+#undef cmocka_run_group_tests_name
+#define cmocka_run_group_tests(tests, set_up, tear_down) \
+    cmocka_run_group_tests_name(#tests, tests, set_up, tear_down)
+#define cmocka_run_group_tests_name(group, tests, set_up, tear_down) \
+    run_group(group, tests, sizeof(tests) / sizeof((tests)[0]), set_up, tear_down)
+#endif
+
 /* ---- measuring ---- */
 
 /* A figure from the environment (TEST_FORKS and the like), or `fallback`. */
