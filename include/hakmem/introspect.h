@@ -104,6 +104,8 @@ struct hakmem_page {
 #define HAKMEM_RUN_FREE 0x8000u   /* first and last of a free run, and its links; else a block's units */
 #define HAKMEM_RUN_CLEAN 0x4000u  /* a free run: its pages are not resident */
 #define HAKMEM_RUN_UNITS 0x3fffu
+/* Added to the units of a free block that waits for another of its size, not joined with its neighbours. */
+#define HAKMEM_RUN_QUICK 0x2000u
 
 struct hakmem_structures {
     uint32_t size;            /* bytes of this structure; it grows at its end */

@@ -299,9 +299,11 @@ NEW_ALIGNED_NOTHROW(NEW_ARRAY(St11align_val_tRKSt9nothrow_t))
 /* ---- delete: what the caller knows of the block is not needed to find its slab ---- */
 
 /* A block of another thread, a large one, the program's own, null, or no block at all. */
-static __attribute__((noinline)) void delete_missed(void *block)
+static __attribute__((noinline)) void delete_missed(struct slab *s, void *block)
 {
-    if (load_relaxed(&registry_find(block)->tag) != TAG_NONE)
+    if (likely(heap_push_other(heap_self, s, block)))
+        return;
+    if (load_relaxed(&s->tag) != TAG_NONE)
         heap_free(heap_self, block, "operator delete");
     else
         API(free)(block);
@@ -309,8 +311,9 @@ static __attribute__((noinline)) void delete_missed(void *block)
 
 static inline __attribute__((always_inline)) void delete_block(void *block)
 {
-    if (unlikely(!heap_push(heap_self, block)))
-        delete_missed(block);
+    struct slab *s = registry_find(block);
+    if (unlikely(!heap_push(heap_self, s, block)))
+        delete_missed(s, block);
 }
 
 #define DELETE(name, ...)                                                                         \

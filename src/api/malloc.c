@@ -45,7 +45,7 @@ static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h
 {
     unsigned c;
     if (likely(size <= SIZE_SLAB_MAX)) {
-        c = size_class_of(size != 0 ? size : 1);
+        c = size_class_of(size);
         struct block *b = h->bin[c];
         if (likely(b != NULL)) {
             h->bin[c] = b->next;
@@ -81,22 +81,18 @@ static COLD void free_slow(struct heap *h, void *p)
 }
 
 /* No block of a slab of this thread: of the pool, of another thread, or large. */
-static __attribute__((noinline)) void free_other(struct heap *h, void *p)
+static __attribute__((noinline)) void free_other(struct heap *h, struct slab *s, void *p)
 {
-    struct slab *s = registry_find(p);
-    uint8_t tag = load_relaxed(&s->tag);
-    if (likely(tag == TAG_SMALL) && likely(heap_push_foreign(h, s, p)))
-        return;
-    if (tag == TAG_POOL && likely(heap_push_pool(h, s, p)))
-        return;
-    free_slow(h, p);
+    if (unlikely(!heap_push_other(h, s, p)))
+        free_slow(h, p);
 }
 
 HAKMEM_EXPORT void API(free)(void *block)
 {
     struct heap *h = heap_self;
-    if (unlikely(!heap_push(h, block)))
-        free_other(h, block);
+    struct slab *s = registry_find(block);
+    if (unlikely(!heap_push(h, s, block)))
+        free_other(h, s, block);
 }
 
 HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)

@@ -18,6 +18,9 @@
 /* A miss of the fast path: out of line, away from the hot code. */
 #define COLD __attribute__((noinline, cold))
 
+/* On a declaration: another source of the library has it, so that it is reached without the GOT. */
+#define HIDDEN __attribute__((visibility("hidden")))
+
 #define container_of(ptr, type, member) \
     ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 

@@ -61,6 +61,6 @@ const struct size_class size_class_table[CLASS_COUNT] = {
     POOL(65536),
 };
 
-/* Of `below` + 1 to `size` bytes, by steps of BLOCK_ALIGN. */
+/* Of `below` + 1 to `size` bytes, by steps of BLOCK_ALIGN; 0 bytes are a block as well. */
 #define STEPS(class, below, size) [(below) / BLOCK_ALIGN + 1 ... (size) / BLOCK_ALIGN] = class,
-const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {SLAB_SIZES(STEPS)};
+const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {[0] = 1, SLAB_SIZES(STEPS)};

@@ -39,8 +39,8 @@ struct size_class {
     uint32_t inverse;    /* 2^32 / size, rounded up */
 };
 
-extern const struct size_class size_class_table[CLASS_COUNT];
-extern const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1];
+extern const struct size_class size_class_table[CLASS_COUNT] HIDDEN;
+extern const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] HIDDEN;
 
 /* Class of a request of n bytes; SIZE_SLAB_MAX < n <= SIZE_POOL_MAX. */
 static inline unsigned pool_class_of_size(size_t n)
@@ -54,7 +54,7 @@ static inline unsigned pool_class_of_kib(unsigned kib)
     return kib <= 16 ? 32 + kib : 40 + kib / 2;
 }
 
-/* Class of a request of n bytes; 1 <= n <= SIZE_POOL_MAX. */
+/* Class of a request of n bytes; n <= SIZE_POOL_MAX. Of no bytes: the least. */
 static inline unsigned size_class_of(size_t n)
 {
     return n <= SIZE_SLAB_MAX ? size_class_of_steps[(n + BLOCK_ALIGN - 1) / BLOCK_ALIGN] : pool_class_of_size(n);

@@ -77,7 +77,7 @@ unsigned map_chunk(const struct snapshot_chunk *chunk, struct map_cell cells[MAP
     for (uint32_t at = 0; at < chunk->units;) {
         uint16_t entry = chunk->map[at];
         bool is_free = (entry & HAKMEM_RUN_FREE) != 0;
-        uint32_t units = is_free ? entry & HAKMEM_RUN_UNITS : entry;
+        uint32_t units = snapshot_run_units(entry);
         if (units == 0 || units > chunk->units - at)
             units = 1;
         spread(mixture, chunk->units, at, at + units,

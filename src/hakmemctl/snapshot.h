@@ -120,6 +120,12 @@ void snapshot_free(struct snapshot *snapshot);
 struct snapshot_slab *snapshot_slab_at(const struct snapshot *snapshot, uint64_t address);
 /* Class of a block of the pool of so many units; 0: there is none. */
 unsigned snapshot_pool_class(const struct snapshot *snapshot, unsigned units);
+/* Units of the block or free run that begins with that entry of a chunk's map. */
+static inline uint32_t snapshot_run_units(uint16_t entry)
+{
+    uint32_t units = (entry & HAKMEM_RUN_FREE) != 0 ? entry & HAKMEM_RUN_UNITS : entry;
+    return units > HAKMEM_RUN_QUICK ? units - HAKMEM_RUN_QUICK : units;
+}
 
 /* For the parts of this module: a word from the copy, or from the process; false when it cannot be had. */
 bool snapshot_get(const struct snapshot *snapshot, const struct process *process, uint64_t address, void *to,

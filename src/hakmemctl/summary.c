@@ -81,7 +81,7 @@ static void add_chunk(struct summary *sum, const struct snapshot *s, const struc
     /* The map says what there is; of a copy that is not whole it may end too early, or be in disorder. */
     for (uint32_t at = 0; at < chunk->units;) {
         uint16_t entry = chunk->map[at];
-        uint32_t units = (entry & HAKMEM_RUN_FREE) != 0 ? entry & HAKMEM_RUN_UNITS : entry;
+        uint32_t units = snapshot_run_units(entry);
         if (units == 0 || units > chunk->units - at)
             units = 1;
         unsigned c = entry == units ? snapshot_pool_class(s, units) : 0;

@@ -73,6 +73,8 @@ void arena_flush(struct heap *h)
 #define WANT_PART 8
 /* Each time that an arena is over its aim it gives back one part in so many, ... */
 #define GIVE_PART 8
+/* ... this one where nothing of all that it could hold was ever fetched again, ... */
+#define GIVE_PART_FREER 2
 /* ... and the aim falls by one part in so many. */
 #define FORGET_PART 8
 
@@ -97,7 +99,7 @@ static void arena_overflow(struct heap *h, size_t most)
         h->arena_want = most;
     if (h->arena_want < least)
         h->arena_want = least;
-    arena_shrink(h, h->arena_want - h->arena_want / GIVE_PART);
+    arena_shrink(h, h->arena_want - h->arena_want / (h->arena_given < most ? GIVE_PART : GIVE_PART_FREER));
     h->arena_given += before - h->arena_bytes;
     if (h->arena_given > most)
         h->arena_given = most;

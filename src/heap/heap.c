@@ -251,7 +251,7 @@ void heap_free(struct heap *h, void *p, const char *function)
             if (h == NULL)
                 h = &heap_exited;
         }
-        if (!heap_push(h, p))
+        if (!heap_push(h, s, p))
             foreign_free(h, s, p);
         return;
     case TAG_LARGE:

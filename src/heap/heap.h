@@ -126,12 +126,11 @@ COLD void heap_slab_event(struct heap *h, struct slab *s);
 _Noreturn COLD void heap_double_free(const struct slab *s, const struct block *b);
 
 /*
- * Free p if it lies in a slab of h. False when it does not: then heap_free.
- * The tag needs no look: only a slab in use has an owner.
+ * Free p, whose descriptor is `s`, if that is a slab of h. False when it is not:
+ * then heap_push_other. The tag needs no look: only a slab in use has an owner.
  */
-static inline bool heap_push(struct heap *h, void *p)
+static inline bool heap_push(struct heap *h, struct slab *s, void *p)
 {
-    struct slab *s = registry_find(p);
     if (unlikely(plain_load(&s->owner) != h))
         return false;
     struct block *b = p;
@@ -183,6 +182,15 @@ static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
     b->next = head;
     h->bin[c] = b;
     return true;
+}
+
+/* Free p, whose descriptor is `s`, no slab of h. False when there is more to do: then heap_free. */
+static inline bool heap_push_other(struct heap *h, struct slab *s, void *p)
+{
+    uint8_t tag = load_relaxed(&s->tag);
+    if (likely(tag == TAG_SMALL))
+        return heap_push_foreign(h, s, p);
+    return tag == TAG_POOL && heap_push_pool(h, s, p);
 }
 
 /*

@@ -342,7 +342,7 @@ void *heap_alloc(struct heap *h, size_t n)
         bool zeroed;
         return heap_alloc_large(h, n, BLOCK_ALIGN, &zeroed);
     }
-    return heap_alloc_of_class(h, size_class_of(n != 0 ? n : 1));
+    return heap_alloc_of_class(h, size_class_of(n));
 }
 
 static void *heap_alloc_pool_aligned(struct heap *h, unsigned c, size_t align)
@@ -376,7 +376,7 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count)
 {
     if (n > SIZE_POOL_MAX || !heap_is_real(h))
         return 0;
-    unsigned c = size_class_of(n != 0 ? n : 1);
+    unsigned c = size_class_of(n);
     struct block *list = NULL;
     size_t ready = 0;
     while (ready < count) {
@@ -389,7 +389,7 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count)
     }
     while (list != NULL) {
         struct block *next = list->next;
-        if (!heap_push(h, list))
+        if (!heap_push(h, registry_find(list), list))
             heap_free(h, list, "free");
         list = next;
     }

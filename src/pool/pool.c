@@ -12,6 +12,7 @@
 #define RUN_FREE POOL_RUN_FREE
 #define RUN_CLEAN POOL_RUN_CLEAN
 #define RUN_UNITS POOL_RUN_UNITS
+#define RUN_QUICK POOL_RUN_QUICK
 
 /* A run by name: chunk id << RUN_UNIT_BITS | first unit. As a link it is two entries of the map. */
 #define RUN_UNIT_BITS 13
@@ -25,10 +26,13 @@
 #define BINS 64u
 /* A clean run up to this size becomes dirty when it is joined with a dirty one. */
 #define UNITS_JOINED_DIRTY 64u
+/* Bytes that wait in the quick lists at most. */
+#define QUICK_MOST MIB
 /* Less than this in use: growth is not worth populating ahead. */
 #define POPULATE_FROM (2 * MIB)
 
-_Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
+_Static_assert(POOL_CHUNK_UNITS <= RUN_QUICK && RUN_QUICK + UNITS_EXACT <= RUN_UNITS,
+               "a run's length fits into an entry of the map, and is told from a quick block");
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNIT + 1, "a unit fits into the name of a run");
 _Static_assert(CHUNKS_MAX <= 1 << (2 * LINK_BITS - RUN_UNIT_BITS), "the name of a run fits into a link");
 
@@ -39,6 +43,8 @@ static struct pool_chunk *chunks[CHUNKS_MAX];
 static uint32_t chunk_ids = 1;
 static uint32_t bin[2][BINS];     /* [clean][]: first run; 0: none */
 static uint64_t bin_mask[2];
+static uint32_t quick[UNITS_EXACT + 1]; /* [units]: the block that came back last; 0: none */
+static size_t quick_bytes;
 static struct list idle = {&idle, &idle}; /* chunks with dirty runs or without a block; front: longest */
 static struct list unused = {&unused, &unused};
 static unsigned chunk_count;
@@ -124,10 +130,19 @@ static unsigned run_remove(struct pool_chunk *chunk, unsigned first)
     return units;
 }
 
+static bool entry_is_quick(uint16_t entry) { return (entry & RUN_FREE) != 0 && (entry & RUN_UNITS) > RUN_QUICK; }
+
+/* Units of the block or run that begins with that entry. */
+static unsigned entry_units(uint16_t entry)
+{
+    return entry_is_quick(entry) ? (entry & RUN_UNITS) - RUN_QUICK : entry & RUN_UNITS;
+}
+
 /* May a run of that entry become part of a dirty one? */
 static bool run_joins(uint16_t entry)
 {
-    return (entry & RUN_FREE) != 0 && ((entry & RUN_CLEAN) == 0 || (entry & RUN_UNITS) <= UNITS_JOINED_DIRTY);
+    return (entry & RUN_FREE) != 0 && !entry_is_quick(entry) &&
+           ((entry & RUN_CLEAN) == 0 || (entry & RUN_UNITS) <= UNITS_JOINED_DIRTY);
 }
 
 /* Make units free that were a block, joined with the free runs beside them. */
@@ -155,6 +170,53 @@ static void pool_list_idle_locked(struct pool_chunk *chunk)
         list_push_back(&idle, &chunk->link);
     else if (!has && listed)
         list_remove(&chunk->link);
+}
+
+/* ---- quick lists ---- */
+
+/* A block of `units` comes back, and waits as it is. */
+static void quick_push(struct pool_chunk *chunk, unsigned first, unsigned units)
+{
+    chunk->map[first] = (uint16_t)(RUN_FREE | (RUN_QUICK + units));
+    link_set(&chunk->map[first + 1], quick[units]);
+    quick[units] = run_name(chunk, first);
+    quick_bytes += units * POOL_UNIT;
+    chunk->dirty += units;
+    totals.dirty += units * POOL_UNIT;
+}
+
+/* The name of a block of `units` that waits, taken out: its entries are those of a block in use. 0: none. */
+static uint32_t quick_pop(unsigned units)
+{
+    uint32_t block = quick[units];
+    if (block == 0)
+        return 0;
+    struct pool_chunk *chunk = run_chunk(block);
+    uint16_t *at = run_at(block);
+    quick[units] = link_get(at + 1);
+    at[0] = (uint16_t)units;
+    at[1] = at[2] = 0;
+    quick_bytes -= units * POOL_UNIT;
+    chunk->dirty -= units;
+    totals.dirty -= units * POOL_UNIT;
+    return block;
+}
+
+/* All that waits becomes free runs, joined with their neighbours. False when there was nothing. */
+static bool quick_join(uint64_t now)
+{
+    if (quick_bytes == 0)
+        return false;
+    for (unsigned units = UNITS_MIN; units <= UNITS_EXACT; units++) {
+        for (uint32_t block; (block = quick_pop(units)) != 0;) {
+            struct pool_chunk *chunk = run_chunk(block);
+            run_release(chunk, block & RUN_UNIT, units);
+            chunk->freed_ms = now;
+            list_remove(&chunk->link); /* to the young end */
+            pool_list_idle_locked(chunk);
+        }
+    }
+    return true;
 }
 
 static void pool_chunk_recycle(struct region *region)
@@ -285,6 +347,7 @@ static size_t pool_release_locked(size_t keep, uint64_t until_ms)
 {
     size_t before = totals.dirty;
     struct list *next;
+    quick_join(os_now_ms());
     for (struct list *at = idle.next; at != &idle && totals.dirty >= keep; at = next) {
         struct pool_chunk *chunk = container_of(at, struct pool_chunk, link);
         next = at->next;
@@ -351,16 +414,20 @@ static void *pool_carve_locked(struct pool_chunk *chunk, unsigned at, unsigned f
     return (char *)chunk->head.base + first * POOL_UNIT;
 }
 
-/* A free run of at least `units`, resident ones first; 0 when there is none. */
-static uint32_t pool_find_locked(unsigned units)
+static uint32_t pool_find_in(unsigned clean, unsigned units)
 {
     unsigned b = bin_of(units) + (units > UNITS_EXACT); /* the members of an inexact bin differ */
-    for (unsigned clean = 0; clean < 2; clean++) {
-        uint64_t mask = bin_mask[clean] >> b << b;
-        if (mask != 0)
-            return bin[clean][bits_lowest64(mask)];
-    }
-    return 0;
+    uint64_t mask = bin_mask[clean] >> b << b;
+    return mask != 0 ? bin[clean][bits_lowest64(mask)] : 0;
+}
+
+/* A free run of at least `units`, resident ones first, joined ones too; 0 when there is none. */
+static uint32_t pool_find_locked(unsigned units)
+{
+    uint32_t run = pool_find_in(false, units);
+    if (run == 0 && quick_join(os_now_ms()))
+        run = pool_find_in(false, units);
+    return run != 0 ? run : pool_find_in(true, units);
 }
 
 static void *pool_block_locked(unsigned units, size_t align, struct populate *ahead)
@@ -376,6 +443,19 @@ static void *pool_block_locked(unsigned units, size_t align, struct populate *ah
     return pool_carve_locked(run_chunk(run), at, (at + slack) & ~slack, units, ahead);
 }
 
+/* The block of that size that came back last; NULL when none waits. */
+static void *pool_quick_locked(unsigned units)
+{
+    uint32_t block = quick_pop(units);
+    if (block == 0)
+        return NULL;
+    struct pool_chunk *chunk = run_chunk(block);
+    chunk->used += units;
+    totals.used += units * POOL_UNIT;
+    pool_list_idle_locked(chunk);
+    return (char *)chunk->head.base + (block & RUN_UNIT) * POOL_UNIT;
+}
+
 static unsigned pool_units(unsigned size_class)
 {
     return (unsigned)(size_class_size(size_class) >> POOL_UNIT_SHIFT);
@@ -384,11 +464,14 @@ static unsigned pool_units(unsigned size_class)
 size_t pool_take(unsigned size_class, size_t want, struct block **list)
 {
     struct populate ahead = {NULL, NULL};
+    unsigned units = pool_units(size_class);
     size_t count = 0;
     *list = NULL;
     lock_take(&pool_lock);
     for (; count < want && ahead.start == NULL; count++) {
-        struct block *b = pool_block_locked(pool_units(size_class), POOL_UNIT, &ahead);
+        struct block *b = pool_quick_locked(units);
+        if (b == NULL)
+            b = pool_block_locked(units, POOL_UNIT, &ahead);
         if (b == NULL)
             break;
         b->next = *list;
@@ -441,11 +524,11 @@ void pool_give(struct block *list, const char *function)
                 pool_misuse(s, b, function);
             fail_misuse(function, b, "corrupt list of free blocks: a freed block was written to", 0);
         }
-        run_release(chunk, (unsigned)(((uintptr_t)b - chunk->head.base) >> POOL_UNIT_SHIFT), units);
+        if (quick_bytes + units * POOL_UNIT > QUICK_MOST)
+            quick_join(now);
+        quick_push(chunk, (unsigned)(((uintptr_t)b - chunk->head.base) >> POOL_UNIT_SHIFT), units);
         chunk->used -= units;
         totals.used -= units * POOL_UNIT;
-        chunk->freed_ms = now;
-        list_remove(&chunk->link); /* to the young end */
         pool_list_idle_locked(chunk);
     }
     size_t cap = options_keep(totals.mapped);
@@ -497,6 +580,7 @@ void pool_get_totals(struct pool_totals *out)
 struct pool_audit {
     struct pool_totals sum;
     size_t runs; /* that belong into a bin */
+    size_t quick_bytes;
     size_t mismatches;
     int fd;
 };
@@ -508,22 +592,23 @@ static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *
     for (unsigned at = 0, units; at < chunk->units; at += units) {
         uint16_t entry = chunk->map[at];
         uintptr_t address = chunk->head.base + at * POOL_UNIT;
-        bool is_free = (entry & RUN_FREE) != 0;
-        units = entry & RUN_UNITS;
+        bool is_free = (entry & RUN_FREE) != 0, is_quick = entry_is_quick(entry);
+        units = entry_units(entry);
         if (units == 0 || at + units > chunk->units) {
             audit->mismatches += fail_audit(audit->fd, "pool", address, "neither a block nor a free run starts here");
             return;
         }
-        if (units > 1 && chunk->map[at + units - 1] != (is_free ? entry : 0))
+        if (units > 1 && chunk->map[at + units - 1] != (is_free && !is_quick ? entry : 0))
             audit->mismatches += fail_audit(audit->fd, "pool", address, "the end is not marked as the start");
-        unsigned links = is_free && units >= UNITS_MIN ? 4 : 0;
+        unsigned links = is_quick ? 2 : is_free && units >= UNITS_MIN ? 4 : 0;
         for (unsigned i = at + 1 + links; i + 1 < at + units; i++) {
             if (chunk->map[i] != 0)
                 audit->mismatches += fail_audit(audit->fd, "pool", address, "a mark inside of the block or run");
         }
         used += is_free ? 0 : units;
         dirty += is_free && (entry & RUN_CLEAN) == 0 ? units : 0;
-        audit->runs += links != 0;
+        audit->runs += links == 4;
+        audit->quick_bytes += is_quick ? units * POOL_UNIT : 0;
     }
     if (used != chunk->used || dirty != chunk->dirty)
         audit->mismatches += fail_audit(audit->fd, "pool", chunk->head.base, "the chunk's counts of units differ from the map");
@@ -549,6 +634,23 @@ static size_t pool_audit_bin(struct pool_audit *audit, unsigned clean, unsigned 
     return runs;
 }
 
+/* Bytes that wait in the quick lists. */
+static size_t pool_audit_quick(struct pool_audit *audit)
+{
+    size_t bytes = 0;
+    for (unsigned units = UNITS_MIN; units <= UNITS_EXACT; units++) {
+        for (uint32_t block = quick[units]; block != 0; block = link_get(run_at(block) + 1)) {
+            uint16_t entry = *run_at(block);
+            if (!entry_is_quick(entry) || entry_units(entry) != units) {
+                audit->mismatches += fail_audit(audit->fd, "pool", block, "a block in the wrong quick list");
+                break;
+            }
+            bytes += units * POOL_UNIT;
+        }
+    }
+    return bytes;
+}
+
 size_t pool_audit(int fd)
 {
     struct pool_audit audit = {.fd = fd};
@@ -560,6 +662,9 @@ size_t pool_audit(int fd)
     }
     for (unsigned i = 0; i < 2 * BINS; i++)
         binned += pool_audit_bin(&audit, i / BINS, i % BINS);
+    size_t waiting = pool_audit_quick(&audit);
+    if (waiting != audit.quick_bytes || waiting != quick_bytes)
+        audit.mismatches += fail_audit(audit.fd, "pool", 0, "the quick lists hold other blocks than the maps");
     if (binned != audit.runs)
         audit.mismatches += fail_audit(audit.fd, "pool", 0, "the bins hold another number of runs than the maps");
     if (audit.sum.mapped != totals.mapped || audit.sum.used != totals.used || audit.sum.dirty != totals.dirty)

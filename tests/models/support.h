@@ -36,7 +36,7 @@ static inline void *malloc_block(size_t n)
 static inline void free_block(void *p)
 {
     block_mark_dead(p);
-    if (!heap_push(heap_self, p))
+    if (!heap_push(heap_self, registry_find(p), p))
         heap_free(heap_self, p, "free");
 }
 

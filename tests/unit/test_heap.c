@@ -61,7 +61,7 @@ static void a_block_is_popped_when_its_class_has_one_and_else_not(void **state)
         if (size_class_of(n == 0 ? 1 : n) != size_class_of(100))
             assert_null(heap_pop(mine, n));
     }
-    assert_true(heap_push(mine, p));
+    assert_true(heap_push(mine, registry_find(p), p));
     assert_ptr_equal(heap_pop(mine, 97), p);
     heap_free(mine, p, "free");
 }
@@ -72,11 +72,11 @@ static void what_is_not_in_a_slab_of_the_heap_is_not_pushed(void **state)
     void *pool = heap_alloc(mine, 10000), *large = heap_alloc(mine, 100000);
 
     (void)state;
-    assert_false(heap_push(mine, NULL));
-    assert_false(heap_push(mine, object));
-    assert_false(heap_push(mine, pool));
-    assert_false(heap_push(mine, large));
-    assert_false(heap_push(&heap_none, pool));
+    assert_false(heap_push(mine, registry_find(NULL), NULL));
+    assert_false(heap_push(mine, registry_find(object), object));
+    assert_false(heap_push(mine, registry_find(pool), pool));
+    assert_false(heap_push(mine, registry_find(large), large));
+    assert_false(heap_push(&heap_none, registry_find(pool), pool));
     heap_free(mine, NULL, "free");
     heap_free(mine, pool, "free");
     heap_free(mine, large, "free");

@@ -133,6 +133,48 @@ static void resident_memory_serves_before_untouched_memory_that_fits_better(void
     give(wall);
 }
 
+static void a_block_that_came_back_serves_the_next_of_its_size_before_it_is_joined(void **state)
+{
+    char *a = take(20 * KIB), *b = take(20 * KIB), *c = take(20 * KIB), *wall = take(9 * KIB);
+
+    (void)state;
+    give(a);
+    give(b);
+    assert_int_equal(units_at(a), 0); /* free: given once more it would end the program */
+    assert_int_equal(totals().dirty, 40 * KIB);
+    assert_int_equal(pool_audit(STDERR_FILENO), 0);
+    assert_ptr_equal(take(20 * KIB), b); /* the last one first */
+    assert_ptr_equal(take(20 * KIB), a);
+    assert_int_equal(units_at(a), 20);
+    give(a);
+    give(b);
+    give(c);
+    assert_ptr_equal(take(60 * KIB), a); /* no run fits: now they are joined */
+    assert_int_equal(totals().dirty, 0);
+    give(a);
+    give(wall);
+}
+
+static void more_than_a_mib_does_not_wait_to_be_joined(void **state)
+{
+    char *block[40];
+
+    (void)state;
+    for (unsigned i = 0; i < 40; i++)
+        block[i] = take(32 * KIB);
+    for (unsigned i = 0; i < 32; i++)
+        give(block[i]);
+    assert_ptr_equal(take(32 * KIB), block[31]); /* it waited */
+    give(block[31]);
+    give(block[32]); /* one too many: the others are joined */
+    assert_ptr_equal(take(32 * KIB), block[32]);
+    assert_ptr_equal(take(32 * KIB), block[0]); /* the first of a run */
+    assert_int_equal(pool_audit(STDERR_FILENO), 0);
+    give(block[0]);
+    for (unsigned i = 32; i < 40; i++)
+        give(block[i]);
+}
+
 static void a_block_is_aligned_to_any_power_of_two_up_to_64_kib(void **state)
 {
     char *block[28];
@@ -206,6 +248,8 @@ int main(void)
         TEST(a_free_run_joins_both_neighbours),
         TEST(the_smallest_run_that_fits_serves),
         TEST(resident_memory_serves_before_untouched_memory_that_fits_better),
+        TEST(a_block_that_came_back_serves_the_next_of_its_size_before_it_is_joined),
+        TEST(more_than_a_mib_does_not_wait_to_be_joined),
         TEST(a_block_is_aligned_to_any_power_of_two_up_to_64_kib),
         TEST(only_the_start_of_a_live_block_has_units),
     };
