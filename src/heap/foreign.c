@@ -9,7 +9,8 @@
  *   exit:    state = DEAD (seq_cst) then load queue (seq_cst)
  *
  * At least one of them sees the other, and drains. BUSY -> DEAD at the end of a
- * drain is followed by the same look at the queue.
+ * drain is followed by the same look at the queue. Who finds the owner dead and
+ * wins it (DEAD -> BUSY) before posting needs no queue.
  * Model: tests/models (dead_owner).
  *
  * Sleeping owner. Anybody may take the queue. Who holds every block of a slab
@@ -31,15 +32,54 @@
 
 static void foreign_collect(struct heap *h, struct heap *owner);
 
+/* A batch comes home to s, a slab of h, which the caller holds. */
+static void foreign_credit(struct heap *h, struct slab *s, const struct remote_batch *batch)
+{
+    HAKMEM_INVARIANT(load_relaxed(&s->owner) == h);
+    batch->last->next = *s->list;
+    owner_store(s->list, batch->first);
+    counters_add(&h->counters, COUNTER_drained_rings, 1);
+    counters_add(&h->counters, COUNTER_drained_blocks, batch->count);
+    slab_credit(h, s, batch->count);
+}
+
+static bool foreign_claim_dead(struct heap *h)
+{
+    uint32_t dead = HEAP_DEAD;
+    return cas_strong_seq_cst(&h->state, &dead, HEAP_BUSY);
+}
+
+/* Drain h, which was claimed, and leave it DEAD, until nothing came meanwhile. */
+static void foreign_leave_dead(struct heap *h)
+{
+    do {
+        if (!remote_queue_is_empty(&h->queue))
+            foreign_drain(h);
+        store_seq_cst(&h->state, HEAP_DEAD);
+    } while (!remote_queue_is_empty(&h->queue) && foreign_claim_dead(h));
+}
+
+void foreign_drain_dead(struct heap *h)
+{
+    if (foreign_claim_dead(h))
+        foreign_leave_dead(h);
+    /* else who has it looks at the queue when it is done */
+}
+
 /* Hand a batch to the heap that owns its slab. h: for the counters; may be unreal. */
 static void foreign_post(struct heap *h, const struct remote_batch *batch)
 {
     struct heap *owner = load_relaxed(&batch->slab->owner);
-    unsigned rings = remote_queue_post(&owner->queue, batch);
     if (heap_is_real(h)) {
         counters_add(&h->counters, COUNTER_remote_posts, 1);
         counters_add(&h->counters, COUNTER_remote_blocks, batch->count);
     }
+    if (load_relaxed(&owner->state) == HEAP_DEAD && foreign_claim_dead(owner)) {
+        foreign_credit(owner, batch->slab, batch); /* without the way through the queue */
+        foreign_leave_dead(owner);
+        return;
+    }
+    unsigned rings = remote_queue_post(&owner->queue, batch);
     uint32_t state = load_seq_cst(&owner->state);
     if (unlikely(state == HEAP_DEAD))
         foreign_drain_dead(owner);
@@ -97,26 +137,10 @@ bool foreign_drain(struct heap *h)
         struct ring *next = ring_next(ring);
         struct slab *s = registry_find(ring);
         struct remote_batch batch = ring_open(ring, s);
-        HAKMEM_INVARIANT(load_relaxed(&s->owner) == h);
-        batch.last->next = *s->list;
-        owner_store(s->list, batch.first);
-        counters_add(&h->counters, COUNTER_drained_rings, 1);
-        counters_add(&h->counters, COUNTER_drained_blocks, batch.count);
-        slab_credit(h, s, batch.count);
+        foreign_credit(h, s, &batch);
         ring = next;
     }
     return any;
-}
-
-void foreign_drain_dead(struct heap *h)
-{
-    do {
-        uint32_t dead = HEAP_DEAD;
-        if (!cas_strong_seq_cst(&h->state, &dead, HEAP_BUSY))
-            return; /* who has it looks at the queue when it is done */
-        foreign_drain(h);
-        store_seq_cst(&h->state, HEAP_DEAD);
-    } while (!remote_queue_is_empty(&h->queue));
 }
 
 /* True when s, all of whose blocks the caller holds, could be given back. */

@@ -76,6 +76,8 @@ static inline void remote_cache_add(struct remote_cache *cache, struct remote_ba
                                     struct block *p, size_t size)
 {
     if (batch->slab == NULL) {
+        /* Posting will write the last block: until then its line may arrive. */
+        __builtin_prefetch(p, 1);
         *batch = (struct remote_batch){s, p, p, 1};
     } else {
         p->next = batch->first;

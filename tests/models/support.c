@@ -21,6 +21,7 @@ const struct size_class size_class_table[CLASS_COUNT] = {
     {SIZE_OF_TWO, 2, 2, 1, ((1ull << 32) + SIZE_OF_TWO - 1) / SIZE_OF_TWO},
     {SIZE_OF_THREE, 3, 1, 2, ((1ull << 32) + SIZE_OF_THREE - 1) / SIZE_OF_THREE},
 };
+const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {1, 1, 2};
 
 struct options hakmem_options = {.merged_cache = true};
 struct options_run hakmem_options_run[OPTIONS_COPIES] = {{.batch_refill = true, .remote_drain = true}};
