@@ -60,6 +60,11 @@ void lock_release(struct lock *lock)
         pthread_mutex_unlock(&lock->mutex);
 }
 
+uint32_t lock_sections(const struct lock *lock)
+{
+    return load_relaxed(&lock->sequence) / 2;
+}
+
 bool lock_is_mine(const struct lock *lock)
 {
     return load_relaxed(&lock->holder) == pthread_self();

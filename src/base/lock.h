@@ -47,6 +47,8 @@ struct lock {
 
 void lock_take(struct lock *lock);
 void lock_release(struct lock *lock);
+/* Sections that it guarded so far, modulo 2^31. Any thread. */
+uint32_t lock_sections(const struct lock *lock);
 /* True when the calling thread holds it. Async-signal-safe. */
 bool lock_is_mine(const struct lock *lock);
 

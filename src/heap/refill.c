@@ -155,7 +155,7 @@ static struct slab *heap_find_slab(struct heap *h, unsigned c)
     }
     if (s == NULL)
         s = h->fresh[c] = slab_obtain(h, c);
-    if (s != NULL)
+    if (s != NULL && s->free == NULL)
         slab_carve(h, s, c);
     return s;
 }

@@ -164,15 +164,19 @@ void heap_slab_event(struct heap *h, struct slab *s)
     slab_credit(h, s, 0);
 }
 
+/* Nothing of s is carved, and it is of class c. */
+static void slab_clear(struct slab *s, unsigned c)
+{
+    owner_store(&s->free, NULL);
+    owner_store(&s->carved, 0);
+    owner_store(&s->capacity, size_class_table[c].capacity);
+    store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
+}
+
 static void slab_start(struct heap *h, struct slab *s, unsigned c)
 {
-    const struct size_class *class = &size_class_table[c];
     owner_store(&s->list, &s->free);
-    owner_store(&s->free, NULL);
     slab_set_used(s, 0, 0);
-    owner_store(&s->carved, 0);
-    owner_store(&s->capacity, class->capacity);
-    store_relaxed(&s->size_class, (uint8_t)c); /* walkers read it */
     store_relaxed(&s->role, ROLE_FRESH);
     store_relaxed(&s->tag, TAG_SMALL);
     store_release(&s->owner, h);
@@ -180,7 +184,10 @@ static void slab_start(struct heap *h, struct slab *s, unsigned c)
     counters_add(&h->counters, COUNTER_slabs_started, 1);
 }
 
-/* An empty slab for class c: own ready ones, then the shared pool. */
+/*
+ * An empty slab for class c: own ready ones, then the shared pool. A ready one
+ * that was of this class keeps its list: it is in the cache, and whole.
+ */
 struct slab *slab_obtain(struct heap *h, unsigned c)
 {
     struct slab *s;
@@ -188,10 +195,14 @@ struct slab *slab_obtain(struct heap *h, unsigned c)
         s = container_of(list_front(&h->ready), struct slab, link);
         list_remove(&s->link);
         h->ready_count--;
+        if (s->size_class != c)
+            slab_clear(s, c);
     } else {
         s = superslab_slab_take();
+        if (s == NULL)
+            return NULL;
+        slab_clear(s, c);
     }
-    if (s != NULL)
-        slab_start(h, s, c);
+    slab_start(h, s, c);
     return s;
 }

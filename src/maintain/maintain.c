@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/lock.h"
 #include "base/print.h"
 #include "large/large.h"
 #include "meta/meta.h"
@@ -116,6 +117,12 @@ bool maintain_print(struct heap *h, int fd)
         {"heaps", stats.heaps},
         {"heaps_alive", stats.heaps_alive},
         {"memory_calls", stats.memory_calls},
+        /* sections that each lock guarded: what threads may have to wait for */
+        {"locked_heaps", lock_sections(&heaps_lock)},
+        {"locked_superslab", lock_sections(&superslab_lock)},
+        {"locked_pool", lock_sections(&pool_lock)},
+        {"locked_large", lock_sections(&large_lock)},
+        {"locked_registry", lock_sections(&registry_lock)},
     };
     bool ok = os_write(fd, title, sizeof title - 1);
     for (size_t i = 0; i < sizeof lines / sizeof lines[0] && ok; i++)

@@ -36,6 +36,18 @@ static void *count(void *argument)
     return argument;
 }
 
+static void a_lock_counts_its_sections(void **state)
+{
+    uint32_t before = lock_sections(&low);
+
+    (void)state;
+    lock_take(&low);
+    lock_release(&low);
+    lock_take(&low);
+    lock_release(&low);
+    assert_int_equal(lock_sections(&low) - before, 2);
+}
+
 static void one_thread_at_a_time_holds_a_lock(void **state)
 {
     pthread_t thread[THREADS];
@@ -270,6 +282,7 @@ int main(void)
         cmocka_unit_test(rising_ranks_may_be_taken),
         cmocka_unit_test(a_debug_build_ends_when_a_rank_is_not_above_the_held_ones),
         cmocka_unit_test(a_lock_knows_whether_the_caller_holds_it),
+        cmocka_unit_test(a_lock_counts_its_sections),
         cmocka_unit_test(one_thread_at_a_time_holds_a_lock),
         cmocka_unit_test(all_locks_are_held_around_a_fork_and_free_after_it_in_the_parent),
         cmocka_unit_test(all_locks_are_free_in_the_child),

@@ -80,6 +80,30 @@ static void the_slab_that_became_empty_last_begins_next(void **state)
     assert_int_equal(slabs_in_use(), 0);
 }
 
+static void a_slab_that_begins_again_with_its_class_keeps_its_list(void **state)
+{
+    unsigned c = size_class_of(1000);
+    void *p = take(1000), *q = take(1000);
+    struct slab *s = registry_find(p);
+    uint16_t carved = s->carved;
+
+    (void)state;
+    give(p);
+    give(q);
+    heap_flush_bins(mine); /* it is empty, and waits */
+    assert_int_equal(s->tag, TAG_FREE);
+    assert_ptr_equal(slab_obtain(mine, c), s);
+    assert_int_equal(s->carved, carved);
+    assert_int_equal(list_length(s->free), carved);
+    assert_int_equal(slab_used(s), 0);
+    slab_check_list(s);
+    slab_park(mine, s);
+    assert_ptr_equal(slab_obtain(mine, c + 1), s); /* of another class it begins anew */
+    assert_int_equal(s->carved, 0);
+    assert_null(s->free);
+    slab_park(mine, s);
+}
+
 static void ready_slabs_are_a_quarter_of_what_a_heap_may_hold(void **state)
 {
     struct slab *s[20];
@@ -236,6 +260,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_slab_begins_without_a_block_and_belongs_to_its_heap),
         TEST(the_slab_that_became_empty_last_begins_next),
+        TEST(a_slab_that_begins_again_with_its_class_keeps_its_list),
         TEST(ready_slabs_are_a_quarter_of_what_a_heap_may_hold),
         TEST(a_full_slab_comes_back_at_the_class_s_count_of_free_blocks),
         TEST(a_slab_is_given_up_with_its_last_block),
