@@ -25,7 +25,7 @@
 #define CLASS_COUNT 73                 /* with class 0 */
 #define CLASS_LAST (CLASS_COUNT - 1)
 #define SLAB_CLASSES 41                /* classes from here on live in the pool */
-#define SIZE_TABLE_MAX ((size_t)1024)  /* up to here the class is a table look-up */
+#define SIZE_TABLE_MAX ((size_t)1024)  /* up to here a heap has the class of each size in a table */
 #define SIZE_TABLE_ENTRIES (SIZE_TABLE_MAX + 1)
 #define SIZE_SLAB_MAX ((size_t)8 * KIB)
 #define SIZE_POOL_MAX ((size_t)64 * KIB)

@@ -25,10 +25,10 @@
  *
  * A block that comes back waits in the quick list of its size first, as it is:
  * the next one of that size takes it in a few instructions. Joining is put off
- * until a MiB waits, until no run fits, and until idle memory is looked for
+ * until a MiB waits, until no resident run fits, and until idle memory is looked for
  * (quick lists: Weinstock and Wulf, Quick Fit, SIGPLAN Notices 23:10, 1988).
  *
- *   blocks + free runs == units of the chunk
+ *   blocks + those that wait + free runs == units of the chunk
  *
  * Free memory stays resident up to 1.5 times what options_keep says, then down
  * to that; what was not freed into for purge_delay goes back as well,
@@ -60,7 +60,7 @@ struct pool_chunk {
     uint64_t freed_ms;    /* last free into it */
     uint32_t id;          /* constant: index in the table of chunks, from 1 */
     uint32_t units;       /* constant while mapped */
-    uint32_t used;        /* units of blocks */
+    uint32_t used;        /* units of blocks; not of those that wait */
     uint32_t dirty;       /* units of free runs that are not clean, and of quick lists */
     uint32_t touched;     /* units from here on were never handed out */
     /* The entry of a live block is constant, and read without the lock. */

@@ -10,19 +10,9 @@
 #include <cmocka.h>
 
 #include "hakmemctl/cluster.h"
+#include "support/expect.h"
 
 #define MARK "# Made by hakmemctl enable; hakmemctl disable takes it away.\n"
-
-static void expect(char *got, const char *expected)
-{
-    if (expected == NULL) {
-        assert_null(got);
-    } else {
-        assert_non_null(got);
-        assert_string_equal(got, expected);
-    }
-    free(got);
-}
 
 static void the_name_of_the_unit_leads_to_the_file(void **state)
 {

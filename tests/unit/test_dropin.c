@@ -10,17 +10,7 @@
 #include <cmocka.h>
 
 #include "hakmemctl/dropin.h"
-
-static void expect(char *got, const char *expected)
-{
-    if (expected == NULL) {
-        assert_null(got);
-    } else {
-        assert_non_null(got);
-        assert_string_equal(got, expected);
-    }
-    free(got);
-}
+#include "support/expect.h"
 
 static void a_drop_in_sets_the_variable(void **state)
 {

@@ -10,15 +10,7 @@
 #include <cmocka.h>
 
 #include "hakmemctl/preload.h"
-
-static void expect(char *got, const char *expected)
-{
-    if (expected == NULL)
-        assert_null(got);
-    else
-        assert_string_equal(got, expected);
-    free(got);
-}
+#include "support/expect.h"
 
 static void an_entry_is_ours_by_its_file_name(void **state)
 {
