@@ -41,18 +41,11 @@ struct size_class {
 
 extern const struct size_class size_class_table[CLASS_COUNT] HIDDEN;
 extern const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] HIDDEN;
+/* Above SIZE_SLAB_MAX. Tables, not a comparison of sizes: where they change it would be mispredicted. */
+extern const uint8_t pool_class_of_kib[SIZE_POOL_MAX / KIB + 1] HIDDEN;
 
 /* Class of a request of n bytes; SIZE_SLAB_MAX < n <= SIZE_POOL_MAX. */
-static inline unsigned pool_class_of_size(size_t n)
-{
-    return n <= 16 * KIB ? 32 + (unsigned)((n + KIB - 1) >> 10) : 40 + (unsigned)((n + 2 * KIB - 1) >> 11);
-}
-
-/* The class whose blocks are of that many KiB; one of the pool's sizes. */
-static inline unsigned pool_class_of_kib(unsigned kib)
-{
-    return kib <= 16 ? 32 + kib : 40 + kib / 2;
-}
+static inline unsigned pool_class_of_size(size_t n) { return pool_class_of_kib[(n + KIB - 1) / KIB]; }
 
 /* Class of a request of n bytes; n <= SIZE_POOL_MAX. Of no bytes: the least. */
 static inline unsigned size_class_of(size_t n)

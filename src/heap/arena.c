@@ -6,6 +6,8 @@
 #include "heap/internal.h"
 #include "os/fail.h"
 
+/* An empty bin borrows a block that is larger by one part in so many at most. */
+#define BORROW_PART 4
 /* A trip to the pool fetches at most this much; it starts with one block a class and doubles. */
 #define FETCH_BYTES (32 * KIB)
 
@@ -21,12 +23,32 @@ static void arena_regret(struct heap *h, size_t bytes)
     h->arena_want += bytes;
 }
 
+/*
+ * A block of a bin above, where none is much too large: sizes that vary run out
+ * one by one, and each other's blocks save most of the trips to the pool.
+ */
+static struct block *arena_borrow(struct heap *h, unsigned c)
+{
+    size_t most = size_class_size(c) + size_class_size(c) / BORROW_PART;
+    for (unsigned above = c + 1; above < CLASS_COUNT && size_class_size(above) <= most; above++) {
+        struct block *b = h->bin[above];
+        if (b == NULL)
+            continue;
+        h->bin[above] = b->next;
+        h->arena_bytes -= size_class_size(above);
+        return b;
+    }
+    return NULL;
+}
+
 struct block *arena_refill(struct heap *h, unsigned c)
 {
     size_t size = size_class_size(c);
     uint8_t *fetch = &h->arena_fetch[c - SLAB_CLASSES];
+    struct block *list = arena_borrow(h, c);
+    if (list != NULL)
+        return list;
     size_t want = *fetch == 0 ? 1 : *fetch;
-    struct block *list;
     size_t count = pool_take(c, want, &list);
     if (count == 0)
         return NULL;

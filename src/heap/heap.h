@@ -172,7 +172,7 @@ static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
 static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
 {
     unsigned units = pool_units_at(s, p);
-    unsigned c = pool_class_of_kib(units); /* a unit is a KiB */
+    unsigned c = pool_class_of_kib[units]; /* a unit is a KiB */
     size_t bytes = h->arena_bytes + units * POOL_UNIT;
     struct block *b = p;
     struct block *head = h->bin[c];

@@ -22,6 +22,7 @@ const struct size_class size_class_table[CLASS_COUNT] = {
     {SIZE_OF_THREE, 3, 1, 2, ((1ull << 32) + SIZE_OF_THREE - 1) / SIZE_OF_THREE},
 };
 const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {1, 1, 2};
+const uint8_t pool_class_of_kib[SIZE_POOL_MAX / KIB + 1];
 
 struct options hakmem_options = {.merged_cache = true};
 struct options_run hakmem_options_run[OPTIONS_COPIES] = {{.batch_refill = true, .remote_drain = true}};

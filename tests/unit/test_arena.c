@@ -75,6 +75,27 @@ static void what_is_freed_is_handed_out_next_to_its_class_and_no_other(void **st
     give(large);
 }
 
+static void an_empty_bin_borrows_a_block_that_is_at_most_a_quarter_larger(void **state)
+{
+    void *least = take(20 * KIB), *larger = take(24 * KIB), *largest = take(26 * KIB), *other;
+
+    (void)state;
+    give(largest);
+    give(larger);
+    give(least);
+    assert_ptr_equal(take(19 * KIB), least); /* the best fit first: its own class */
+    assert_ptr_equal(take(20 * KIB), larger);
+    assert_int_equal(heap_usable(larger, "test"), 24 * KIB);
+    assert_int_equal(mine->arena_bytes, 26 * KIB);
+    other = take(20 * KIB); /* 6 KiB of 20 are too much */
+    assert_ptr_not_equal(other, largest);
+    assert_ptr_equal(take(26 * KIB), largest);
+    give(other);
+    give(largest);
+    give(larger);
+    give(least);
+}
+
 static void only_the_start_of_a_block_is_taken_and_not_twice_in_a_row(void **state)
 {
     char *p = take(30000);
@@ -224,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_refill_fetches_one_block_at_first_and_then_more_up_to_64_kib),
         TEST(what_is_freed_is_handed_out_next_to_its_class_and_no_other),
+        TEST(an_empty_bin_borrows_a_block_that_is_at_most_a_quarter_larger),
         TEST(only_the_start_of_a_block_is_taken_and_not_twice_in_a_row),
         TEST(an_arena_holds_three_quarters_of_what_its_thread_may_hold_and_little_while_it_only_frees),
         TEST(where_nothing_may_be_held_blocks_go_straight_back),
