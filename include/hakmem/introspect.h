@@ -104,8 +104,6 @@ struct hakmem_page {
 #define HAKMEM_RUN_FREE 0x8000u   /* first and last of a free run, and its links; else a block's units */
 #define HAKMEM_RUN_CLEAN 0x4000u  /* a free run: its pages are not resident */
 #define HAKMEM_RUN_UNITS 0x3fffu
-/* Added to the units of a free block that waits for another of its size, not joined with its neighbours. */
-#define HAKMEM_RUN_QUICK 0x2000u
 
 struct hakmem_structures {
     uint32_t size;            /* bytes of this structure; it grows at its end */
@@ -210,6 +208,18 @@ struct hakmem_structures {
         int32_t dirty_to;     /* uint64 */
         int32_t previous;     /* uint64: back, from link to link */
     } span;
+
+    /*
+     * Free blocks of the pool that wait for the next arena; in the map they are
+     * blocks. A chain is the address of its first block and, below pool_unit,
+     * the number of its blocks. Guarded by pool.sequence.
+     */
+    struct {
+        uint64_t counts;      /* address of uint16[class_count - pool_class]: chains */
+        uint64_t chains;      /* address of uint64[depth][class_count - pool_class] */
+        uint32_t depth;
+        uint32_t unused;
+    } transfer;
 };
 
 /* ---- options: every value in force, and where it came from ---- */

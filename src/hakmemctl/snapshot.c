@@ -103,11 +103,11 @@ static bool structures_are_sane(const struct hakmem_structures *d)
     }
     return d->granule >= 4096 && d->granule <= STRUCTURE_MAX && (d->granule & (d->granule - 1)) == 0 &&
            d->superslab_slabs >= 1 && d->superslab_slabs <= SNAPSHOT_SLABS && d->pool_unit >= 16 &&
-           d->pool_unit <= d->granule && d->class_count >= 2 && d->class_count <= SNAPSHOT_CLASSES &&
+           d->pool_unit <= d->granule && (d->pool_unit & (d->pool_unit - 1)) == 0 && d->class_count >= 2 && d->class_count <= SNAPSHOT_CLASSES &&
            d->pool_class >= 1 && d->pool_class <= d->class_count && d->class_stride >= 4 &&
            d->class_stride <= 4096 && d->heap.bytes >= 64 && d->heap.bytes < STRUCTURE_MAX &&
            d->heap.batch_count <= 65536 && d->heap.batch_stride < 4096 && d->slab.bytes >= 16 &&
-           d->slab.bytes < 65536 && d->call_count <= SNAPSHOT_CALLS;
+           d->slab.bytes < 65536 && d->call_count <= SNAPSHOT_CALLS && d->transfer.depth <= 4096;
 }
 
 /* The description, the size classes and the names. */
@@ -288,6 +288,30 @@ static enum walk copy_leaves(struct snapshot *s, const struct process *process)
         s->leaves += d->leaf.bytes;
     }
     return WALK_OK;
+}
+
+/* Blocks that wait in the transfer cache: a read for each row that has a chain. */
+static bool count_transfer(struct snapshot *s, const struct process *process)
+{
+    const struct hakmem_structures *d = &s->structures;
+    uint32_t classes = s->class_count - s->pool_class;
+    uint16_t count[SNAPSHOT_CLASSES], rows = 0;
+    uint64_t row[SNAPSHOT_CLASSES];
+    memset(s->pool_waiting, 0, sizeof s->pool_waiting);
+    if (d->transfer.depth == 0)
+        return true;
+    if (!process_read(process, d->transfer.counts, count, classes * sizeof count[0]))
+        return false;
+    for (uint32_t c = 0; c < classes; c++)
+        rows = count[c] > rows ? count[c] : rows;
+    for (uint16_t i = 0; i < rows && i < d->transfer.depth; i++) {
+        if (!process_read(process, d->transfer.chains + (uint64_t)i * classes * sizeof row[0], row,
+                          classes * sizeof row[0]))
+            return false;
+        for (uint32_t c = 0; c < classes; c++)
+            s->pool_waiting[s->pool_class + c] += i < count[c] ? row[c] & (d->pool_unit - 1) : 0;
+    }
+    return true;
 }
 
 /* Heads of the lists, and the words that stand alone. */
@@ -596,7 +620,7 @@ static enum walk snapshot_try(struct snapshot *s, const struct process *process)
         result = copy_leaves(s, process);
     if (result != WALK_OK)
         return result;
-    if (!sequences_read(s, process, &after))
+    if (!count_transfer(s, process) || !sequences_read(s, process, &after))
         return WALK_BROKEN;
     s->whole = sequences_agree(&before, &after);
     result = decode_regions(s, process, heads.region);

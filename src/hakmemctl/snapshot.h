@@ -96,7 +96,8 @@ struct snapshot {
     struct snapshot_range *range; /* all mappings of hakmem's */
     size_t ranges;
 
-    uint64_t pool_binned[SNAPSHOT_CLASSES]; /* blocks in arenas */
+    uint64_t pool_binned[SNAPSHOT_CLASSES];  /* blocks in arenas */
+    uint64_t pool_waiting[SNAPSHOT_CLASSES]; /* blocks in the transfer cache */
     uint64_t metadata, metadata_left, leaves, lost; /* bytes */
     uint64_t call[SNAPSHOT_CALLS];
     char call_name[SNAPSHOT_CALLS][24];
@@ -123,8 +124,7 @@ unsigned snapshot_pool_class(const struct snapshot *snapshot, unsigned units);
 /* Units of the block or free run that begins with that entry of a chunk's map. */
 static inline uint32_t snapshot_run_units(uint16_t entry)
 {
-    uint32_t units = (entry & HAKMEM_RUN_FREE) != 0 ? entry & HAKMEM_RUN_UNITS : entry;
-    return units > HAKMEM_RUN_QUICK ? units - HAKMEM_RUN_QUICK : units;
+    return (entry & HAKMEM_RUN_FREE) != 0 ? entry & HAKMEM_RUN_UNITS : entry;
 }
 
 /* For the parts of this module: a word from the copy, or from the process; false when it cannot be had. */

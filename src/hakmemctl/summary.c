@@ -103,11 +103,15 @@ static void add_chunk(struct summary *sum, const struct snapshot *s, const struc
     }
 }
 
-/* What of the pool's blocks is in the arenas of threads is not live. */
+/* What of the pool's blocks is in the arenas of threads is not live, and what waits for an arena is free. */
 static void finish_pool(struct summary *sum, const struct snapshot *s)
 {
     for (unsigned i = sum->pool_class; i < sum->classes; i++) {
         struct summary_class *c = &sum->class[i];
+        uint64_t waiting = s->pool_waiting[i] < c->live ? s->pool_waiting[i] : c->live;
+        c->live -= waiting;
+        sum->pool_blocks -= waiting;
+        sum->pool.free += waiting * c->bytes;
         c->binned = s->pool_binned[i] < c->live ? s->pool_binned[i] : c->live;
         c->live -= c->binned;
         sum->pool.live += c->live * c->bytes;

@@ -6,10 +6,10 @@
 #include "heap/internal.h"
 #include "os/fail.h"
 
-/* An empty bin borrows a block that is larger by one part in so many at most. */
-#define BORROW_PART 4
 /* A trip to the pool fetches at most this much; it starts with one block a class and doubles. */
 #define FETCH_BYTES (32 * KIB)
+/* What it gives back of one class goes in chains of at most this much. */
+#define CHAIN_BYTES (128 * KIB)
 
 /*
  * `bytes` are fetched. When as much was given back before, it was too early:
@@ -29,8 +29,7 @@ static void arena_regret(struct heap *h, size_t bytes)
  */
 static struct block *arena_borrow(struct heap *h, unsigned c)
 {
-    size_t most = size_class_size(c) + size_class_size(c) / BORROW_PART;
-    for (unsigned above = c + 1; above < CLASS_COUNT && size_class_size(above) <= most; above++) {
+    for (unsigned above = c + 1; pool_serves(above, c); above++) {
         struct block *b = h->bin[above];
         if (b == NULL)
             continue;
@@ -43,17 +42,23 @@ static struct block *arena_borrow(struct heap *h, unsigned c)
 
 struct block *arena_refill(struct heap *h, unsigned c)
 {
-    size_t size = size_class_size(c);
     uint8_t *fetch = &h->arena_fetch[c - SLAB_CLASSES];
     struct block *list = arena_borrow(h, c);
     if (list != NULL)
         return list;
     size_t want = *fetch == 0 ? 1 : *fetch;
-    size_t count = pool_take(c, want, &list);
+    if (heap_has_bins() && 2 * want * size_class_size(c) <= FETCH_BYTES)
+        *fetch = (uint8_t)(2 * want);
+    size_t count = pool_take(&c, want, &list);
     if (count == 0)
         return NULL;
-    if (heap_has_bins() && 2 * want * size <= FETCH_BYTES)
-        *fetch = (uint8_t)(2 * want);
+    if (unlikely(count > 1 && !heap_has_bins())) {
+        /* A chain of the time before they were switched off. */
+        pool_give(list->next, "malloc");
+        list->next = NULL;
+        count = 1;
+    }
+    size_t size = size_class_size(c);
     h->bin[c] = list->next;
     h->arena_bytes += (count - 1) * size;
     arena_regret(h, count * size);
@@ -63,32 +68,46 @@ struct block *arena_refill(struct heap *h, unsigned c)
     return list;
 }
 
-/* Give back blocks, of one bin after the other in turn, until at most `keep` bytes are left. */
+/* Give back chains of blocks, of one bin after the other in turn, until at most `keep` bytes are left. */
 static void arena_shrink(struct heap *h, size_t keep)
 {
-    struct block *list = NULL;
+    if (h->arena_bytes > keep)
+        counters_add(&h->counters, COUNTER_arena_flushes, 1);
     while (h->arena_bytes > keep) {
         unsigned c = h->arena_next;
-        struct block *b = h->bin[c];
-        if (b == NULL) {
+        struct block *first = h->bin[c], *last = first;
+        if (first == NULL) {
             h->arena_fetch[c - SLAB_CLASSES] = 0;
             h->arena_next = c + 1 < CLASS_COUNT ? c + 1 : SLAB_CLASSES;
             continue;
         }
-        h->bin[c] = b->next;
-        b->next = list;
-        list = b;
-        h->arena_bytes -= size_class_size(c);
+        size_t size = size_class_size(c), count = 1;
+        size_t bytes = h->arena_bytes - keep;
+        for (; last->next != NULL && count * size < bytes && (count + 1) * size <= CHAIN_BYTES; count++)
+            last = last->next;
+        h->bin[c] = last->next;
+        last->next = NULL;
+        h->arena_bytes -= count * size;
+        pool_give_chain(c, first, count);
     }
-    if (list == NULL)
-        return;
-    counters_add(&h->counters, COUNTER_arena_flushes, 1);
-    pool_give(list, "free");
 }
 
 void arena_flush(struct heap *h)
 {
-    arena_shrink(h, 0);
+    struct block *list = NULL;
+    for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++) {
+        for (struct block *b; (b = h->bin[c]) != NULL;) {
+            h->bin[c] = b->next;
+            b->next = list;
+            list = b;
+        }
+        h->arena_fetch[c - SLAB_CLASSES] = 0;
+    }
+    h->arena_bytes = 0;
+    if (list == NULL)
+        return;
+    counters_add(&h->counters, COUNTER_arena_flushes, 1);
+    pool_give(list, "free");
 }
 
 /* The least that an arena aims at, as a part of the most that it may hold. */

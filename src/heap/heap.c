@@ -237,20 +237,25 @@ static void heap_check_block(const struct slab *s, const void *p, const char *fu
     fail_misuse(function, p, "not a block: behind the last one of its slab", size);
 }
 
+/* The heap of a thread that frees; one is made for a thread that has none. */
+static struct heap *heap_to_free_with(struct heap *h)
+{
+    if (h != &heap_none)
+        return h;
+    h = heap_of_thread();
+    return h != NULL ? h : &heap_exited;
+}
+
 void heap_free(struct heap *h, void *p, const char *function)
 {
     struct slab *s = registry_find(p);
     switch (load_relaxed(&s->tag)) {
     case TAG_POOL:
-        arena_free(h, s, p, function);
+        arena_free(heap_to_free_with(h), s, p, function);
         return;
     case TAG_SMALL:
         heap_check_block(s, p, function);
-        if (h == &heap_none) {
-            h = heap_of_thread();
-            if (h == NULL)
-                h = &heap_exited;
-        }
+        h = heap_to_free_with(h);
         if (!heap_push(h, s, p))
             foreign_free(h, s, p);
         return;

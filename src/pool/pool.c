@@ -6,13 +6,13 @@
 #include "options/options.h"
 #include "os/fail.h"
 #include "os/os.h"
+#include "pool/transfer.h"
 
 #define CHUNKS_MAX 65536 /* together 512 GiB */
 
 #define RUN_FREE POOL_RUN_FREE
 #define RUN_CLEAN POOL_RUN_CLEAN
 #define RUN_UNITS POOL_RUN_UNITS
-#define RUN_QUICK POOL_RUN_QUICK
 
 /* A run by name: chunk id << RUN_UNIT_BITS | first unit. As a link it is two entries of the map. */
 #define RUN_UNIT_BITS 13
@@ -26,13 +26,13 @@
 #define BINS 64u
 /* A clean run up to this size becomes dirty when it is joined with a dirty one. */
 #define UNITS_JOINED_DIRTY 64u
-/* Bytes that wait in the quick lists at most. */
-#define QUICK_MOST MIB
+/* In the transfer cache: at most one part in so many of what is mapped, or a MiB where that is more. */
+#define TRANSFER_PART 8
+#define TRANSFER_LEAST MIB
 /* Less than this in use: growth is not worth populating ahead. */
 #define POPULATE_FROM (2 * MIB)
 
-_Static_assert(POOL_CHUNK_UNITS <= RUN_QUICK && RUN_QUICK + UNITS_EXACT <= RUN_UNITS,
-               "a run's length fits into an entry of the map, and is told from a quick block");
+_Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNIT + 1, "a unit fits into the name of a run");
 _Static_assert(CHUNKS_MAX <= 1 << (2 * LINK_BITS - RUN_UNIT_BITS), "the name of a run fits into a link");
 
@@ -43,8 +43,6 @@ static struct pool_chunk *chunks[CHUNKS_MAX];
 static uint32_t chunk_ids = 1;
 static uint32_t bin[2][BINS];     /* [clean][]: first run; 0: none */
 static uint64_t bin_mask[2];
-static uint32_t quick[UNITS_EXACT + 1]; /* [units]: the block that came back last; 0: none */
-static size_t quick_bytes;
 static struct list idle = {&idle, &idle}; /* chunks with dirty runs or without a block; front: longest */
 static struct list unused = {&unused, &unused};
 static unsigned chunk_count;
@@ -130,18 +128,10 @@ static unsigned run_remove(struct pool_chunk *chunk, unsigned first)
     return units;
 }
 
-static bool entry_is_quick(uint16_t entry) { return (entry & RUN_FREE) != 0 && (entry & RUN_UNITS) > RUN_QUICK; }
-
-/* Units of the block or run that begins with that entry. */
-static unsigned entry_units(uint16_t entry)
-{
-    return entry_is_quick(entry) ? (entry & RUN_UNITS) - RUN_QUICK : entry & RUN_UNITS;
-}
-
 /* May a run of that entry become part of a dirty one? */
 static bool run_joins(uint16_t entry)
 {
-    return (entry & RUN_FREE) != 0 && !entry_is_quick(entry) &&
+    return (entry & RUN_FREE) != 0 &&
            ((entry & RUN_CLEAN) == 0 || (entry & RUN_UNITS) <= UNITS_JOINED_DIRTY);
 }
 
@@ -170,53 +160,6 @@ static void pool_list_idle_locked(struct pool_chunk *chunk)
         list_push_back(&idle, &chunk->link);
     else if (!has && listed)
         list_remove(&chunk->link);
-}
-
-/* ---- quick lists ---- */
-
-/* A block of `units` comes back, and waits as it is. */
-static void quick_push(struct pool_chunk *chunk, unsigned first, unsigned units)
-{
-    chunk->map[first] = (uint16_t)(RUN_FREE | (RUN_QUICK + units));
-    link_set(&chunk->map[first + 1], quick[units]);
-    quick[units] = run_name(chunk, first);
-    quick_bytes += units * POOL_UNIT;
-    chunk->dirty += units;
-    totals.dirty += units * POOL_UNIT;
-}
-
-/* The name of a block of `units` that waits, taken out: its entries are those of a block in use. 0: none. */
-static uint32_t quick_pop(unsigned units)
-{
-    uint32_t block = quick[units];
-    if (block == 0)
-        return 0;
-    struct pool_chunk *chunk = run_chunk(block);
-    uint16_t *at = run_at(block);
-    quick[units] = link_get(at + 1);
-    at[0] = (uint16_t)units;
-    at[1] = at[2] = 0;
-    quick_bytes -= units * POOL_UNIT;
-    chunk->dirty -= units;
-    totals.dirty -= units * POOL_UNIT;
-    return block;
-}
-
-/* All that waits becomes free runs, joined with their neighbours. False when there was nothing. */
-static bool quick_join(uint64_t now)
-{
-    if (quick_bytes == 0)
-        return false;
-    for (unsigned units = UNITS_MIN; units <= UNITS_EXACT; units++) {
-        for (uint32_t block; (block = quick_pop(units)) != 0;) {
-            struct pool_chunk *chunk = run_chunk(block);
-            run_release(chunk, block & RUN_UNIT, units);
-            chunk->freed_ms = now;
-            list_remove(&chunk->link); /* to the young end */
-            pool_list_idle_locked(chunk);
-        }
-    }
-    return true;
 }
 
 static void pool_chunk_recycle(struct region *region)
@@ -342,12 +285,60 @@ static bool pool_unmap_locked(struct pool_chunk *chunk)
     return true;
 }
 
+/* ---- blocks that come back ---- */
+
+static _Noreturn COLD void pool_misuse(const struct slab *s, const void *p, const char *function)
+{
+    uintptr_t offset = (uintptr_t)p - s->base;
+    if (offset % POOL_UNIT != 0)
+        fail_misuse(function, p, "interior pointer, not the start of a block", 0);
+    fail_misuse(function, p, "double free, or an interior pointer: no block starts here", 0);
+}
+
+/* Linked blocks become free runs, joined with their neighbours. */
+static void pool_return_locked(struct block *list, const char *function)
+{
+    uint64_t now = os_now_ms();
+    while (list != NULL) {
+        struct block *b = list;
+        list = b->next;
+        struct slab *s = registry_find(b);
+        struct pool_chunk *chunk = pool_chunk_of(s);
+        unsigned units = load_relaxed(&s->tag) == TAG_POOL ? pool_units_at(s, b) : 0;
+        if (unlikely(units == 0)) {
+            lock_release(&pool_lock);
+            if (load_relaxed(&s->tag) == TAG_POOL)
+                pool_misuse(s, b, function);
+            fail_misuse(function, b, "corrupt list of free blocks: a freed block was written to", 0);
+        }
+        run_release(chunk, (unsigned)(((uintptr_t)b - chunk->head.base) >> POOL_UNIT_SHIFT), units);
+        chunk->used -= units;
+        totals.used -= units * POOL_UNIT;
+        chunk->freed_ms = now;
+        list_remove(&chunk->link); /* to the young end */
+        pool_list_idle_locked(chunk);
+    }
+}
+
+/* What waits in the transfer cache becomes free runs. False when nothing did. */
+static bool pool_join_locked(void)
+{
+    if (transfer.bytes == 0)
+        return false;
+    for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++) {
+        size_t count;
+        for (struct block *list; (list = transfer_take(c, &count)) != NULL;)
+            pool_return_locked(list, "free");
+    }
+    return true;
+}
+
 /* Give back the idle memory of the chunks that were left alone since `until` at least. */
 static size_t pool_release_locked(size_t keep, uint64_t until_ms)
 {
     size_t before = totals.dirty;
     struct list *next;
-    quick_join(os_now_ms());
+    pool_join_locked();
     for (struct list *at = idle.next; at != &idle && totals.dirty >= keep; at = next) {
         struct pool_chunk *chunk = container_of(at, struct pool_chunk, link);
         next = at->next;
@@ -425,7 +416,7 @@ static uint32_t pool_find_in(unsigned clean, unsigned units)
 static uint32_t pool_find_locked(unsigned units)
 {
     uint32_t run = pool_find_in(false, units);
-    if (run == 0 && quick_join(os_now_ms()))
+    if (run == 0 && pool_join_locked())
         run = pool_find_in(false, units);
     return run != 0 ? run : pool_find_in(true, units);
 }
@@ -443,39 +434,39 @@ static void *pool_block_locked(unsigned units, size_t align, struct populate *ah
     return pool_carve_locked(run_chunk(run), at, (at + slack) & ~slack, units, ahead);
 }
 
-/* The block of that size that came back last; NULL when none waits. */
-static void *pool_quick_locked(unsigned units)
-{
-    uint32_t block = quick_pop(units);
-    if (block == 0)
-        return NULL;
-    struct pool_chunk *chunk = run_chunk(block);
-    chunk->used += units;
-    totals.used += units * POOL_UNIT;
-    pool_list_idle_locked(chunk);
-    return (char *)chunk->head.base + (block & RUN_UNIT) * POOL_UNIT;
-}
-
 static unsigned pool_units(unsigned size_class)
 {
     return (unsigned)(size_class_size(size_class) >> POOL_UNIT_SHIFT);
 }
 
-size_t pool_take(unsigned size_class, size_t want, struct block **list)
+/* A chain of the class at *size_class or of one that serves it; NULL when none waits. */
+static struct block *pool_take_chain_locked(unsigned *size_class, size_t *count)
+{
+    for (unsigned c = *size_class; pool_serves(c, *size_class); c++) {
+        struct block *list = transfer_take(c, count);
+        if (list == NULL)
+            continue;
+        *size_class = c;
+        return list;
+    }
+    return NULL;
+}
+
+size_t pool_take(unsigned *size_class, size_t want, struct block **list)
 {
     struct populate ahead = {NULL, NULL};
-    unsigned units = pool_units(size_class);
+    unsigned units = pool_units(*size_class);
     size_t count = 0;
-    *list = NULL;
     lock_take(&pool_lock);
-    for (; count < want && ahead.start == NULL; count++) {
-        struct block *b = pool_quick_locked(units);
-        if (b == NULL)
-            b = pool_block_locked(units, POOL_UNIT, &ahead);
+    *list = pool_take_chain_locked(size_class, &count);
+    bool waited = *list != NULL;
+    while (!waited && count < want && ahead.start == NULL) {
+        struct block *b = pool_block_locked(units, POOL_UNIT, &ahead);
         if (b == NULL)
             break;
         b->next = *list;
         *list = b;
+        count++;
     }
     lock_release(&pool_lock);
     pool_populate(&ahead);
@@ -492,14 +483,6 @@ void *pool_take_aligned(unsigned size_class, size_t align)
     return p;
 }
 
-static _Noreturn COLD void pool_misuse(const struct slab *s, const void *p, const char *function)
-{
-    uintptr_t offset = (uintptr_t)p - s->base;
-    if (offset % POOL_UNIT != 0)
-        fail_misuse(function, p, "interior pointer, not the start of a block", 0);
-    fail_misuse(function, p, "double free, or an interior pointer: no block starts here", 0);
-}
-
 unsigned pool_class_of(const struct slab *s, const void *p, const char *function)
 {
     unsigned units = pool_units_at(s, p);
@@ -508,32 +491,30 @@ unsigned pool_class_of(const struct slab *s, const void *p, const char *function
     return size_class_of(units * POOL_UNIT);
 }
 
+/* Of what is free no more than half as much again stays resident as options_keep says. */
+static void pool_keep_locked(void)
+{
+    size_t cap = options_keep(totals.mapped);
+    if (totals.dirty + transfer.bytes > cap + cap / 2)
+        pool_release_locked(cap, UINT64_MAX);
+}
+
 void pool_give(struct block *list, const char *function)
 {
-    uint64_t now = os_now_ms();
     lock_take(&pool_lock);
-    while (list != NULL) {
-        struct block *b = list;
-        list = b->next;
-        struct slab *s = registry_find(b);
-        struct pool_chunk *chunk = pool_chunk_of(s);
-        unsigned units = load_relaxed(&s->tag) == TAG_POOL ? pool_units_at(s, b) : 0;
-        if (unlikely(units == 0)) {
-            lock_release(&pool_lock);
-            if (load_relaxed(&s->tag) == TAG_POOL)
-                pool_misuse(s, b, function);
-            fail_misuse(function, b, "corrupt list of free blocks: a freed block was written to", 0);
-        }
-        if (quick_bytes + units * POOL_UNIT > QUICK_MOST)
-            quick_join(now);
-        quick_push(chunk, (unsigned)(((uintptr_t)b - chunk->head.base) >> POOL_UNIT_SHIFT), units);
-        chunk->used -= units;
-        totals.used -= units * POOL_UNIT;
-        pool_list_idle_locked(chunk);
-    }
-    size_t cap = options_keep(totals.mapped);
-    if (totals.dirty > cap + cap / 2)
-        pool_release_locked(cap, UINT64_MAX);
+    pool_return_locked(list, function);
+    pool_keep_locked();
+    lock_release(&pool_lock);
+}
+
+void pool_give_chain(unsigned size_class, struct block *first, size_t count)
+{
+    lock_take(&pool_lock);
+    size_t most = totals.mapped / TRANSFER_PART;
+    size_t bytes = transfer.bytes + count * size_class_size(size_class);
+    if (bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) || !transfer_put(size_class, first, count))
+        pool_return_locked(first, "free");
+    pool_keep_locked();
     lock_release(&pool_lock);
 }
 
@@ -572,6 +553,8 @@ void pool_get_totals(struct pool_totals *out)
 {
     lock_take(&pool_lock);
     *out = totals;
+    out->used -= transfer.bytes;
+    out->dirty += transfer.bytes;
     lock_release(&pool_lock);
 }
 
@@ -580,7 +563,6 @@ void pool_get_totals(struct pool_totals *out)
 struct pool_audit {
     struct pool_totals sum;
     size_t runs; /* that belong into a bin */
-    size_t quick_bytes;
     size_t mismatches;
     int fd;
 };
@@ -592,15 +574,15 @@ static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *
     for (unsigned at = 0, units; at < chunk->units; at += units) {
         uint16_t entry = chunk->map[at];
         uintptr_t address = chunk->head.base + at * POOL_UNIT;
-        bool is_free = (entry & RUN_FREE) != 0, is_quick = entry_is_quick(entry);
-        units = entry_units(entry);
+        bool is_free = (entry & RUN_FREE) != 0;
+        units = entry & RUN_UNITS;
         if (units == 0 || at + units > chunk->units) {
             audit->mismatches += fail_audit(audit->fd, "pool", address, "neither a block nor a free run starts here");
             return;
         }
-        if (units > 1 && chunk->map[at + units - 1] != (is_free && !is_quick ? entry : 0))
+        if (units > 1 && chunk->map[at + units - 1] != (is_free ? entry : 0))
             audit->mismatches += fail_audit(audit->fd, "pool", address, "the end is not marked as the start");
-        unsigned links = is_quick ? 2 : is_free && units >= UNITS_MIN ? 4 : 0;
+        unsigned links = is_free && units >= UNITS_MIN ? 4 : 0;
         for (unsigned i = at + 1 + links; i + 1 < at + units; i++) {
             if (chunk->map[i] != 0)
                 audit->mismatches += fail_audit(audit->fd, "pool", address, "a mark inside of the block or run");
@@ -608,7 +590,6 @@ static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *
         used += is_free ? 0 : units;
         dirty += is_free && (entry & RUN_CLEAN) == 0 ? units : 0;
         audit->runs += links == 4;
-        audit->quick_bytes += is_quick ? units * POOL_UNIT : 0;
     }
     if (used != chunk->used || dirty != chunk->dirty)
         audit->mismatches += fail_audit(audit->fd, "pool", chunk->head.base, "the chunk's counts of units differ from the map");
@@ -634,21 +615,32 @@ static size_t pool_audit_bin(struct pool_audit *audit, unsigned clean, unsigned 
     return runs;
 }
 
-/* Bytes that wait in the quick lists. */
-static size_t pool_audit_quick(struct pool_audit *audit)
+/* Chains of as many blocks as they say, each of its class. */
+static void pool_audit_chain(struct pool_audit *audit, unsigned size_class, const struct block *first, size_t count)
 {
-    size_t bytes = 0;
-    for (unsigned units = UNITS_MIN; units <= UNITS_EXACT; units++) {
-        for (uint32_t block = quick[units]; block != 0; block = link_get(run_at(block) + 1)) {
-            uint16_t entry = *run_at(block);
-            if (!entry_is_quick(entry) || entry_units(entry) != units) {
-                audit->mismatches += fail_audit(audit->fd, "pool", block, "a block in the wrong quick list");
-                break;
-            }
-            bytes += units * POOL_UNIT;
+    for (const struct block *b = first; b != NULL || count > 0; b = b->next, count--) {
+        const struct slab *s = registry_find(b);
+        if (b == NULL || count == 0 || load_relaxed(&s->tag) != TAG_POOL ||
+            pool_units_at(s, b) != pool_units(size_class)) {
+            audit->mismatches += fail_audit(audit->fd, "pool", (uintptr_t)b, "a chain of the transfer cache is damaged");
+            return;
         }
     }
-    return bytes;
+}
+
+static void pool_audit_transfer(struct pool_audit *audit)
+{
+    size_t bytes = 0;
+    for (unsigned c = 0; c < TRANSFER_CLASSES; c++) {
+        for (unsigned depth = 0; depth < transfer.count[c]; depth++) {
+            uintptr_t word = transfer.chain[depth][c];
+            size_t count = word & (POOL_UNIT - 1);
+            bytes += count * size_class_size(c + SLAB_CLASSES);
+            pool_audit_chain(audit, c + SLAB_CLASSES, (const struct block *)(word - count), count);
+        }
+    }
+    if (bytes != transfer.bytes)
+        audit->mismatches += fail_audit(audit->fd, "pool", 0, "the bytes of the transfer cache differ from its chains");
 }
 
 size_t pool_audit(int fd)
@@ -662,9 +654,7 @@ size_t pool_audit(int fd)
     }
     for (unsigned i = 0; i < 2 * BINS; i++)
         binned += pool_audit_bin(&audit, i / BINS, i % BINS);
-    size_t waiting = pool_audit_quick(&audit);
-    if (waiting != audit.quick_bytes || waiting != quick_bytes)
-        audit.mismatches += fail_audit(audit.fd, "pool", 0, "the quick lists hold other blocks than the maps");
+    pool_audit_transfer(&audit);
     if (binned != audit.runs)
         audit.mismatches += fail_audit(audit.fd, "pool", 0, "the bins hold another number of runs than the maps");
     if (audit.sum.mapped != totals.mapped || audit.sum.used != totals.used || audit.sum.dirty != totals.dirty)

@@ -23,12 +23,11 @@
  * clean ones; a bit for each bin that has a member, so that the best fit is
  * found with one count-trailing-zeros, resident memory first.
  *
- * A block that comes back waits in the quick list of its size first, as it is:
- * the next one of that size takes it in a few instructions. Joining is put off
- * until a MiB waits, until no resident run fits, and until idle memory is looked for
- * (quick lists: Weinstock and Wulf, Quick Fit, SIGPLAN Notices 23:10, 1988).
+ * What arenas give back waits in chains of one class (transfer.h) first, an
+ * eighth of what is mapped at most, and becomes free runs when no resident run
+ * fits and when idle memory is looked for.
  *
- *   blocks + those that wait + free runs == units of the chunk
+ *   blocks (live, in arenas, in chains) + free runs == units of the chunk
  *
  * Free memory stays resident up to 1.5 times what options_keep says, then down
  * to that; what was not freed into for purge_delay goes back as well,
@@ -49,8 +48,6 @@
 #define POOL_RUN_FREE 0x8000u
 #define POOL_RUN_CLEAN 0x4000u
 #define POOL_RUN_UNITS 0x3fffu
-/* Added to the units of a free block in a quick list; no run is longer. Its last entry is 0. */
-#define POOL_RUN_QUICK 0x2000u
 
 /* Guarded by pool_lock, except what says otherwise. */
 struct pool_chunk {
@@ -60,8 +57,8 @@ struct pool_chunk {
     uint64_t freed_ms;    /* last free into it */
     uint32_t id;          /* constant: index in the table of chunks, from 1 */
     uint32_t units;       /* constant while mapped */
-    uint32_t used;        /* units of blocks; not of those that wait */
-    uint32_t dirty;       /* units of free runs that are not clean, and of quick lists */
+    uint32_t used;        /* units of blocks */
+    uint32_t dirty;       /* units of free runs that are not clean */
     uint32_t touched;     /* units from here on were never handed out */
     /* The entry of a live block is constant, and read without the lock. */
     uint16_t map[POOL_CHUNK_UNITS];
@@ -76,15 +73,26 @@ static inline unsigned pool_units_at(const struct slab *s, const void *p)
     return offset % POOL_UNIT != 0 || (entry & POOL_RUN_FREE) != 0 ? 0 : entry;
 }
 
+/* A block may serve a request for another class when it is larger by one part in so many at most. */
+#define POOL_SERVES_PART 4
+static inline bool pool_serves(unsigned size_class, unsigned wanted)
+{
+    return size_class < CLASS_COUNT &&
+           size_class_size(size_class) - size_class_size(wanted) <= size_class_size(wanted) / POOL_SERVES_PART;
+}
+
 /*
- * Take up to `want` blocks of a class, linked, at *list. Returns how many;
- * 0 when memory is short.
+ * Take up to `want` blocks of the class at *size_class, linked, at *list, or a
+ * chain, however long, that waits: of that class or of one that serves it, which
+ * is then told there. Returns how many; 0 when memory is short.
  */
-size_t pool_take(unsigned size_class, size_t want, struct block **list);
+size_t pool_take(unsigned *size_class, size_t want, struct block **list);
 /* One block of a class, aligned to a power of two up to 64 KiB; NULL when memory is short. */
 void *pool_take_aligned(unsigned size_class, size_t align);
 /* Give blocks back, linked, of any classes. Ends the program when one is free already. */
 void pool_give(struct block *list, const char *function);
+/* Leave `count` linked blocks of one class, 1 to 1023, for the next who takes some. */
+void pool_give_chain(unsigned size_class, struct block *first, size_t count);
 
 /*
  * The class of the block at p, an address of a chunk whose descriptor is `s`;
@@ -102,7 +110,7 @@ void pool_age(uint64_t now_ms);
 struct pool_totals {
     size_t mapped; /* bytes of chunks */
     size_t used;   /* bytes of blocks: live, or in the arenas */
-    size_t dirty;  /* bytes of free runs and quick lists: resident, at most */
+    size_t dirty;  /* bytes of free runs and chains: resident, at most */
 };
 void pool_get_totals(struct pool_totals *totals);
 /* Check maps, bins and totals; returns mismatches, one line each to fd (unless -1). */

@@ -124,7 +124,7 @@ void superslab_slab_give(struct slab *s)
 size_t superslab_trim(size_t keep) { return keep * 0; }
 void superslab_age(uint64_t now_ms) { (void)now_ms; }
 
-size_t pool_take(unsigned size_class, size_t want, struct block **list)
+size_t pool_take(unsigned *size_class, size_t want, struct block **list)
 {
     (void)size_class, (void)want;
     *list = NULL;
@@ -132,6 +132,7 @@ size_t pool_take(unsigned size_class, size_t want, struct block **list)
 }
 void *pool_take_aligned(unsigned size_class, size_t align) { return (void)size_class, (void)align, NULL; }
 void pool_give(struct block *list, const char *function) { (void)list, (void)function; }
+void pool_give_chain(unsigned size_class, struct block *first, size_t count) { (void)size_class, (void)first, (void)count; }
 unsigned pool_class_of(const struct slab *s, const void *p, const char *function)
 {
     (void)s, (void)p, (void)function;

@@ -36,8 +36,10 @@ static inline int end(void **state)
 static inline char *take(size_t size)
 {
     struct block *list;
+    unsigned c = size_class_of(size);
 
-    assert_int_equal(pool_take(size_class_of(size), 1, &list), 1);
+    assert_int_equal(pool_take(&c, 1, &list), 1);
+    assert_int_equal(c, size_class_of(size));
     assert_null(list->next);
     return (char *)list;
 }

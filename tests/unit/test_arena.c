@@ -190,14 +190,28 @@ static void any_thread_frees_a_block_into_its_own_arena(void **state)
     assert_int_equal(pool_in_use(), used - 20 * KIB); /* its exit has flushed it */
 }
 
-static void a_thread_without_a_heap_frees_straight_into_the_pool(void **state)
+static void free_a_block_without_a_heap(void *p)
+{
+    require(heap_self == &heap_none);
+    heap_free(heap_self, p, "free");
+    require(heap_self != &heap_none);
+    require(heap_self->arena_bytes == 20 * KIB);
+}
+
+static void a_thread_that_only_frees_has_an_arena_too(void **state)
+{
+    (void)state;
+    run_in_thread(free_a_block_without_a_heap, take(20000));
+}
+
+static void a_thread_after_its_exit_frees_straight_into_the_pool(void **state)
 {
     void *p = take(20000);
     size_t used = pool_in_use();
 
     (void)state;
-    heap_free(&heap_none, p, "free");
-    assert_int_equal(heap_none.arena_bytes, 0);
+    heap_free(&heap_exited, p, "free");
+    assert_int_equal(heap_exited.arena_bytes, 0);
     assert_int_equal(pool_in_use(), used - 20 * KIB);
 }
 
@@ -251,7 +265,8 @@ int main(void)
         TEST(where_nothing_may_be_held_blocks_go_straight_back),
         TEST(a_flush_empties_every_bin),
         TEST(any_thread_frees_a_block_into_its_own_arena),
-        TEST(a_thread_without_a_heap_frees_straight_into_the_pool),
+        TEST(a_thread_that_only_frees_has_an_arena_too),
+        TEST(a_thread_after_its_exit_frees_straight_into_the_pool),
         TEST(at_random_the_bytes_of_the_arena_are_those_of_its_bins),
     };
 

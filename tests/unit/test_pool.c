@@ -41,7 +41,8 @@ static void several_blocks_come_linked_and_go_back_linked_whatever_their_classes
     (void)state;
     for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c += 3) {
         struct block *last = NULL;
-        size_t got = pool_take(c, 4, &list), length = 0;
+        unsigned class = c;
+        size_t got = pool_take(&class, 4, &list), length = 0;
 
         assert_in_range(got, 1, 4);
         for (struct block *b = list; b != NULL; b = b->next, length++)
@@ -133,46 +134,88 @@ static void resident_memory_serves_before_untouched_memory_that_fits_better(void
     give(wall);
 }
 
-static void a_block_that_came_back_serves_the_next_of_its_size_before_it_is_joined(void **state)
+/* `count` blocks of a size, linked, the one taken last first. */
+static struct block *take_linked(size_t size, size_t count)
 {
-    char *a = take(20 * KIB), *b = take(20 * KIB), *c = take(20 * KIB), *wall = take(9 * KIB);
+    struct block *list = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        struct block *b = (struct block *)take(size);
+
+        b->next = list;
+        list = b;
+    }
+    return list;
+}
+
+static void a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves(void **state)
+{
+    struct block *chain = take_linked(20 * KIB, 3), *got;
+    unsigned c = size_class_of(15 * KIB);
 
     (void)state;
-    give(a);
-    give(b);
-    assert_int_equal(units_at(a), 0); /* free: given once more it would end the program */
-    assert_int_equal(totals().dirty, 40 * KIB);
+    pool_give_chain(size_class_of(20 * KIB), chain, 3);
+    assert_int_equal(totals().used, 0);
+    assert_int_equal(totals().dirty, 60 * KIB);
     assert_int_equal(pool_audit(STDERR_FILENO), 0);
-    assert_ptr_equal(take(20 * KIB), b); /* the last one first */
-    assert_ptr_equal(take(20 * KIB), a);
-    assert_int_equal(units_at(a), 20);
-    give(a);
-    give(b);
-    give(c);
-    assert_ptr_equal(take(60 * KIB), a); /* no run fits: now they are joined */
+    assert_int_equal(pool_take(&c, 2, &got), 2); /* 5 KiB of 15 are too much */
+    assert_int_equal(c, size_class_of(15 * KIB));
+    pool_give(got, "free");
+    pool_give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
+    c = size_class_of(16 * KIB);
+    assert_int_equal(pool_take(&c, 1, &got), 3);
+    assert_int_equal(c, size_class_of(20 * KIB));
+    assert_int_equal(totals().used, 60 * KIB);
+    pool_give(got, "free");
+}
+
+static void a_chain_becomes_free_runs_when_no_run_fits(void **state)
+{
+    struct block *chain = take_linked(20 * KIB, 3);
+    char *wall = take(9 * KIB), *whole;
+
+    (void)state;
+    pool_give_chain(size_class_of(20 * KIB), chain, 3);
+    whole = take(60 * KIB);
+    assert_ptr_equal(whole + 40 * KIB, chain); /* the three lay beside each other */
     assert_int_equal(totals().dirty, 0);
-    give(a);
+    give(whole);
     give(wall);
 }
 
-static void more_than_a_mib_does_not_wait_to_be_joined(void **state)
+static void more_than_a_mib_does_not_wait(void **state)
 {
-    char *block[40];
+    static struct block *chain[34];
+    unsigned c = size_class_of(32 * KIB);
+    struct block *got;
 
     (void)state;
-    for (unsigned i = 0; i < 40; i++)
-        block[i] = take(32 * KIB);
-    for (unsigned i = 0; i < 32; i++)
-        give(block[i]);
-    assert_ptr_equal(take(32 * KIB), block[31]); /* it waited */
-    give(block[31]);
-    give(block[32]); /* one too many: the others are joined */
-    assert_ptr_equal(take(32 * KIB), block[32]);
-    assert_ptr_equal(take(32 * KIB), block[0]); /* the first of a run */
+    for (unsigned i = 0; i < 34; i++)
+        chain[i] = take_linked(32 * KIB, 1);
+    for (unsigned i = 0; i < 33; i++)
+        pool_give_chain(c, chain[i], 1);
+    assert_int_equal(totals().used, 32 * KIB);
+    assert_int_equal(units_at(chain[31]), 32);
+    assert_int_equal(units_at(chain[32]), 0); /* it is a free run already */
+    assert_int_equal(pool_take(&c, 1, &got), 1);
+    assert_ptr_equal(got, chain[31]); /* the last one first */
+    pool_give(got, "free");
+    pool_give(chain[33], "free");
+}
+
+static void a_damaged_chain_is_found_by_the_audit(void **state)
+{
+    struct block *chain = take_linked(20 * KIB, 2), *second = chain->next;
+
+    (void)state;
+    pool_give_chain(size_class_of(20 * KIB), chain, 2);
+    chain->next = NULL;
+    assert_int_equal(pool_audit(-1), 1);
+    chain->next = chain;
+    assert_int_equal(pool_audit(-1), 1);
+    chain->next = second;
     assert_int_equal(pool_audit(STDERR_FILENO), 0);
-    give(block[0]);
-    for (unsigned i = 32; i < 40; i++)
-        give(block[i]);
+    pool_trim(0);
 }
 
 static void a_block_is_aligned_to_any_power_of_two_up_to_64_kib(void **state)
@@ -248,8 +291,10 @@ int main(void)
         TEST(a_free_run_joins_both_neighbours),
         TEST(the_smallest_run_that_fits_serves),
         TEST(resident_memory_serves_before_untouched_memory_that_fits_better),
-        TEST(a_block_that_came_back_serves_the_next_of_its_size_before_it_is_joined),
-        TEST(more_than_a_mib_does_not_wait_to_be_joined),
+        TEST(a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves),
+        TEST(a_chain_becomes_free_runs_when_no_run_fits),
+        TEST(more_than_a_mib_does_not_wait),
+        TEST(a_damaged_chain_is_found_by_the_audit),
         TEST(a_block_is_aligned_to_any_power_of_two_up_to_64_kib),
         TEST(only_the_start_of_a_live_block_has_units),
     };
