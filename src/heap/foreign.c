@@ -27,8 +27,8 @@
 #include "os/fail.h"
 #include "superslab/superslab.h"
 
-/* Slabs whose rings one collection joins; one entry for each slot of the cache's hash. */
-#define COLLECT_SLABS REMOTE_CACHE_ENTRIES
+/* Slabs whose rings one collection joins, on the stack of a thread that frees. */
+#define COLLECT_SLABS 64
 
 static void foreign_collect(struct heap *h, struct heap *owner);
 
@@ -172,7 +172,7 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
     while (ring != NULL) {
         struct ring *next = ring_next(ring);
         more = ring_open(ring, registry_find(ring));
-        struct remote_batch *entry = &batch[remote_cache_slot(more.slab)];
+        struct remote_batch *entry = &batch[remote_cache_slot(more.slab) % COLLECT_SLABS];
         if (entry->slab == more.slab) {
             remote_batch_join(entry, &more);
         } else {

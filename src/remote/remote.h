@@ -2,7 +2,7 @@
 /*
  * Frees of blocks that belong to another thread's slab.
  *
- * 1. The freeing thread gathers them by slab in its own cache (64 entries).
+ * 1. The freeing thread gathers them by slab in its own cache (256 entries).
  * 2. When an entry is displaced, or the cache holds more than its limit of
  *    bytes (remote_batch, less with many threads), the blocks of an entry are
  *    closed to a ring and posted to the owner's queue with one compare-and-swap:
@@ -32,7 +32,7 @@
 
 #include "registry/registry.h"
 
-#define REMOTE_CACHE_ENTRIES 64
+#define REMOTE_CACHE_ENTRIES 256
 #define REMOTE_POINTER_BITS 48
 #define REMOTE_POINTER_MASK (((uint64_t)1 << REMOTE_POINTER_BITS) - 1)
 #define REMOTE_RINGS_MAX UINT16_MAX
