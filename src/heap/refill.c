@@ -14,6 +14,8 @@
 #define CARVE_MOST 64
 /* Slow paths between two looks at the clock, and milliseconds between two rounds. */
 #define TICKS 256
+/* When slabs and the pool have grown by so much, the page heap yields as much. */
+#define YIELD_BYTES (4 * MIB)
 #define TICK_MS 100
 
 static void count_refill(struct heap *h, uint32_t blocks)
@@ -231,6 +233,8 @@ void heap_tick(struct heap *h)
         heap_attend(h);
     if (unlikely(load_relaxed(&heap_round) != h->round))
         heap_follow_round(h);
+    if (unlikely(load_relaxed(&registry_grown) >= YIELD_BYTES))
+        large_yield(exchange_seq_cst(&registry_grown, 0));
     static uint64_t last_ms; /* atomic relaxed: one thread in a hundred milliseconds does the round */
     if (h->ticks++ < TICKS)
         return;

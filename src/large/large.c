@@ -623,6 +623,14 @@ size_t large_trim(size_t keep)
     return bytes;
 }
 
+void large_yield(size_t bytes)
+{
+    lock_take(&large_lock);
+    size_t keep = totals.dirty > bytes ? totals.dirty - bytes : 0;
+    given_back += large_purge_locked(keep > totals.regretted ? keep : totals.regretted, UINT64_MAX);
+    lock_release(&large_lock);
+}
+
 void large_age(uint64_t now_ms)
 {
     uint64_t delay = option_now(purge_delay);

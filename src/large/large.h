@@ -65,6 +65,12 @@ void *large_resize(struct slab *s, void *p, size_t size);
 
 /* Give back free spans until at most `keep` bytes of them are resident. Returns the bytes. */
 size_t large_trim(size_t keep);
+/*
+ * Other layers have mapped `bytes`: as much of what lies free here goes back, so
+ * that the process does not grow by what it has. What is kept because it was
+ * soon needed again stays.
+ */
+void large_yield(size_t bytes);
 /* Give back what was freed before `now` - purge_delay. */
 void large_age(uint64_t now_ms);
 /* Memory is short: unmap all free spans. Returns the bytes. */

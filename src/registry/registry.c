@@ -70,8 +70,11 @@ void registry_set(uintptr_t base, size_t size, struct slab *s)
     }
 }
 
+size_t registry_grown;
+
 void registry_add(struct region *region)
 {
+    fetch_add_relaxed(&registry_grown, region->size);
     lock_take(&registry_lock);
     region->link.prev = &registry_regions;
     region->link.next = registry_regions.next;

@@ -203,6 +203,9 @@ struct region {
 
 extern struct list registry_regions; /* head of the list of regions */
 
+/* Bytes of regions that were added since heap_tick asked last; atomic, relaxed. */
+extern size_t registry_grown;
+
 /* Publish a region to the walkers. */
 void registry_add(struct region *region);
 /*

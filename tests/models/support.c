@@ -28,6 +28,7 @@ struct options hakmem_options = {.merged_cache = true};
 struct options_run hakmem_options_run[OPTIONS_COPIES] = {{.batch_refill = true, .remote_drain = true}};
 uint32_t options_current;
 struct registry_root registry_root __attribute__((aligned(4096)));
+size_t registry_grown;
 
 static struct slab slab_room[SLABS];
 static struct slab *slabs = slab_room;
@@ -155,6 +156,7 @@ size_t large_usable(struct slab *s, const void *p, const char *function)
 }
 size_t large_unmap_free(void) { return 0; }
 void large_age(uint64_t now_ms) { (void)now_ms; }
+void large_yield(size_t bytes) { (void)bytes; }
 
 void os_populate(void *start, size_t size) { (void)start, (void)size; }
 uint64_t os_now_ms(void) { return 0; }

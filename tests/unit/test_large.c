@@ -389,6 +389,30 @@ static void what_was_given_back_and_soon_needed_again_is_kept_the_next_time(void
     assert_int_equal(totals().regretted, 0);
 }
 
+static void as_much_as_others_have_mapped_goes_back_but_what_was_soon_needed_again(void **state)
+{
+    char *block[4];
+
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        block[i] = take(16 * MIB + GRANULE);
+    for (int i = 0; i < 4; i += 2)
+        give(block[i]);
+    size_t dirty = totals().dirty;
+    large_yield(9 * MIB);
+    assert_int_equal(totals().dirty, dirty - 9 * MIB);
+    large_yield(SIZE_MAX);
+    assert_int_equal(totals().dirty, 0);
+    block[0] = take(16 * MIB + GRANULE);
+    assert_true(totals().regretted >= 16 * MIB); /* that was too early */
+    give(block[0]);
+    large_yield(SIZE_MAX);
+    assert_true(totals().dirty >= 16 * MIB);
+    give(block[1]);
+    give(block[3]);
+    large_trim(0);
+}
+
 static void a_huge_block_is_cut_from_the_page_heap_once_such_blocks_come_in_turns(void **state)
 {
     size_t size = hakmem_options.huge_threshold;
@@ -489,6 +513,7 @@ int main(void)
         TEST(what_was_freed_first_goes_first_and_only_when_it_is_older_than_the_delay),
         TEST(what_is_resident_behind_a_cut_goes_back),
         TEST(what_was_given_back_and_soon_needed_again_is_kept_the_next_time),
+        TEST(as_much_as_others_have_mapped_goes_back_but_what_was_soon_needed_again),
         TEST(a_huge_block_is_cut_from_the_page_heap_once_such_blocks_come_in_turns),
         TEST(when_memory_is_short_all_free_spans_are_unmapped),
     };

@@ -255,6 +255,25 @@ static void a_trim_gives_back_all_that_is_not_in_use(void **state)
     give(block[0]);
 }
 
+static void while_slabs_grow_free_large_blocks_go_back(void **state)
+{
+    struct large_totals before, after;
+    size_t count = 0;
+
+    (void)state;
+    give(take(16 * MIB));
+    large_get_totals(&before);
+    assert_true(before.dirty >= 16 * MIB);
+    for (; count < MANY; count++) {
+        block[count] = take(8 * KIB); /* 39 MiB */
+        assert_true(heap_usable(block[count], "test") == 8 * KIB);
+    }
+    large_get_totals(&after);
+    assert_true(after.dirty < MIB);
+    while (count > 0)
+        give(block[--count]);
+}
+
 static void without_memory_caches_serve_and_then_there_is_nothing(void **state)
 {
     size_t served = 0;
@@ -297,6 +316,7 @@ int main(void)
         TEST(an_aligned_block_is_aligned_and_large_enough),
         TEST(prewarmed_blocks_need_no_call_to_the_system),
         TEST(a_trim_gives_back_all_that_is_not_in_use),
+        TEST(while_slabs_grow_free_large_blocks_go_back),
         TEST(without_memory_caches_serve_and_then_there_is_nothing),
     };
 
