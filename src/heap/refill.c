@@ -14,9 +14,9 @@
 #define CARVE_MOST 64
 /* Slow paths between two looks at the clock, and milliseconds between two rounds. */
 #define TICKS 256
-/* When slabs and the pool have grown by so much, the page heap yields as much. */
-#define YIELD_BYTES (4 * MIB)
 #define TICK_MS 100
+/* When slabs and the pool have grown by so much, the page heap yields as much: not for the first SuperSlab. */
+#define YIELD_BYTES (2 * MIB + 1)
 
 static void count_refill(struct heap *h, uint32_t blocks)
 {
