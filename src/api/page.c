@@ -17,7 +17,7 @@
 #include "meta/meta.h"
 #include "options/options.h"
 #include "os/os.h"
-#include "pool/transfer.h"
+#include "pool/pool.h"
 #include "superslab/superslab.h"
 
 #define ADDRESS(object) ((uintptr_t)&(object))

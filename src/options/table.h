@@ -106,7 +106,8 @@ OPTION(audit, SWITCH, 0, 0, 1, "", START,
        "Check counters and lists while the program runs and at its end, and write each "
        "mismatch to standard error. Costs time.")
 OPTION(stats_on_exit, SWITCH, 0, 0, 1, "", START,
-       "Write the statistics to standard error when the program ends.")
+       "Write the statistics to standard error when the program ends: those of libhakmem(3), how often "
+       "each lock was taken (locked_...), and the counters of the slow paths.")
 OPTION(messages, SWITCH, 1, 0, 1, "", START,
        "Name unknown options and bad values on standard error. Off: stay silent; reports of "
        "misuse that stop the program are written all the same.")

@@ -6,7 +6,6 @@
 #include "options/options.h"
 #include "os/fail.h"
 #include "os/os.h"
-#include "pool/transfer.h"
 
 #define CHUNKS_MAX 65536 /* together 512 GiB */
 

@@ -38,6 +38,7 @@
 #ifndef HAKMEM_POOL_POOL_H
 #define HAKMEM_POOL_POOL_H
 
+#include "pool/transfer.h"
 #include "registry/registry.h"
 
 #define POOL_UNIT_SHIFT 10

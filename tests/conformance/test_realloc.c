@@ -71,28 +71,6 @@ static void content_is_kept_between_huge_sizes(void **state)
                 change(huge[from], huge[to]);
 }
 
-static void a_block_that_grows_by_little_moves_seldom(void **state)
-{
-    enum { STEP_BYTES = 16, END = 64 * 1024 };
-    char *block = malloc(STEP_BYTES), *wall = NULL;
-    unsigned moves = 0;
-
-    (void)state;
-    for (size_t size = 2 * STEP_BYTES; size <= END; size += STEP_BYTES) {
-        uintptr_t before = (uintptr_t)block;
-
-        block = realloc(block, size);
-        assert_non_null(block);
-        moves += (uintptr_t)block != before;
-        free(wall); /* whatever could grow in place is stopped now and then */
-        wall = malloc(size);
-    }
-    free(wall);
-    free(block);
-    /* Of 4,096 steps: each move leaves room for a quarter, and 16 * 1.25^38 is more than 64 KiB. */
-    assert_in_range(moves, 0, 60);
-}
-
 static void content_is_kept_while_a_block_grows_by_little(void **state)
 {
     unsigned char *block = NULL;
@@ -237,7 +215,6 @@ int main(void)
         cmocka_unit_test(content_is_kept_from_every_class_to_its_neighbours),
         cmocka_unit_test(content_is_kept_between_any_two_classes),
         cmocka_unit_test(content_is_kept_between_huge_sizes),
-        cmocka_unit_test(a_block_that_grows_by_little_moves_seldom),
         cmocka_unit_test(content_is_kept_while_a_block_grows_by_little),
         cmocka_unit_test(content_of_aligned_blocks_is_kept),
         cmocka_unit_test(other_blocks_are_left_alone),

@@ -8,7 +8,6 @@
 #include <cmocka.h>
 
 #include "pool/pool.h"
-#include "pool/transfer.h"
 
 /* The cache looks at no block: any address with the alignment of one will do. */
 static struct block *block(size_t n)
