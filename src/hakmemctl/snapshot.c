@@ -103,7 +103,8 @@ static bool structures_are_sane(const struct hakmem_structures *d)
     }
     return d->granule >= 4096 && d->granule <= STRUCTURE_MAX && (d->granule & (d->granule - 1)) == 0 &&
            d->superslab_slabs >= 1 && d->superslab_slabs <= SNAPSHOT_SLABS && d->pool_unit >= 16 &&
-           d->pool_unit <= d->granule && (d->pool_unit & (d->pool_unit - 1)) == 0 && d->class_count >= 2 && d->class_count <= SNAPSHOT_CLASSES &&
+           d->pool_unit <= d->granule && (d->pool_unit & (d->pool_unit - 1)) == 0 && d->class_count >= 2 &&
+           d->class_count <= SNAPSHOT_CLASSES &&
            d->pool_class >= 1 && d->pool_class <= d->class_count && d->class_stride >= 4 &&
            d->class_stride <= 4096 && d->heap.bytes >= 64 && d->heap.bytes < STRUCTURE_MAX &&
            d->heap.batch_count <= 65536 && d->heap.batch_stride < 4096 && d->slab.bytes >= 16 &&

@@ -73,14 +73,18 @@ static void arena_shrink(struct heap *h, size_t keep)
 {
     if (h->arena_bytes > keep)
         counters_add(&h->counters, COUNTER_arena_flushes, 1);
+    unsigned empty = 0; /* bins in a row */
     while (h->arena_bytes > keep) {
         unsigned c = h->arena_next;
         struct block *first = h->bin[c], *last = first;
         if (first == NULL) {
+            if (unlikely(++empty > CLASS_COUNT))
+                fail_misuse("free", NULL, "double free of a block above 8 KiB, some time before", 0);
             h->arena_fetch[c - SLAB_CLASSES] = 0;
             h->arena_next = c + 1 < CLASS_COUNT ? c + 1 : SLAB_CLASSES;
             continue;
         }
+        empty = 0;
         size_t size = size_class_size(c), count = 1;
         size_t bytes = h->arena_bytes - keep;
         for (; last->next != NULL && count * size < bytes && (count + 1) * size <= CHAIN_BYTES; count++)

@@ -335,9 +335,9 @@ static bool pool_join_locked(void)
 /* Give back the idle memory of the chunks that were left alone since `until` at least. */
 static size_t pool_release_locked(size_t keep, uint64_t until_ms)
 {
+    pool_join_locked(); /* what waits can go back, too */
     size_t before = totals.dirty;
     struct list *next;
-    pool_join_locked();
     for (struct list *at = idle.next; at != &idle && totals.dirty >= keep; at = next) {
         struct pool_chunk *chunk = container_of(at, struct pool_chunk, link);
         next = at->next;

@@ -33,6 +33,7 @@ static const struct misuse {
     {"double_free_in_a_row", AT_ONCE("free", ".*double free"), false},
     {"double_free_with_another_between", LATER(".*double free"), true},
     {"double_free_of_a_pool_block", AT_ONCE("free", ".*double free"), false},
+    {"double_free_of_pool_blocks_in_turns", LATER(".*double free"), false},
     {"double_free_of_a_large_block", AT_ONCE("free", ".*(double free|not a block)"), false},
     {"double_free_of_a_huge_block", AT_ONCE("free", ".*(double free|not a block)"), false},
     {"double_free_by_two_threads", LATER(".*double free"), true},

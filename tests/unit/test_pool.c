@@ -203,6 +203,20 @@ static void more_than_a_mib_does_not_wait(void **state)
     pool_give(chain[33], "free");
 }
 
+static void what_waits_is_no_more_than_a_trim_may_keep_or_goes_back(void **state)
+{
+    char *wall = take(9 * KIB);
+
+    (void)state;
+    pool_give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
+    assert_int_equal(pool_trim(MIB), 0);
+    assert_int_equal(totals().dirty, 60 * KIB);
+    pool_give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
+    assert_int_equal(pool_trim(0), 60 * KIB);
+    assert_int_equal(totals().dirty, 0);
+    give(wall);
+}
+
 static void a_damaged_chain_is_found_by_the_audit(void **state)
 {
     struct block *chain = take_linked(20 * KIB, 2), *second = chain->next;
@@ -294,6 +308,7 @@ int main(void)
         TEST(a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves),
         TEST(a_chain_becomes_free_runs_when_no_run_fits),
         TEST(more_than_a_mib_does_not_wait),
+        TEST(what_waits_is_no_more_than_a_trim_may_keep_or_goes_back),
         TEST(a_damaged_chain_is_found_by_the_audit),
         TEST(a_block_is_aligned_to_any_power_of_two_up_to_64_kib),
         TEST(only_the_start_of_a_live_block_has_units),
