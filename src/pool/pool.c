@@ -630,12 +630,12 @@ static void pool_audit_chain(struct pool_audit *audit, unsigned size_class, cons
 static void pool_audit_transfer(struct pool_audit *audit)
 {
     size_t bytes = 0;
-    for (unsigned c = 0; c < TRANSFER_CLASSES; c++) {
-        for (unsigned depth = 0; depth < transfer.count[c]; depth++) {
-            uintptr_t word = transfer.chain[depth][c];
-            size_t count = word & (POOL_UNIT - 1);
-            bytes += count * size_class_size(c + SLAB_CLASSES);
-            pool_audit_chain(audit, c + SLAB_CLASSES, (const struct block *)(word - count), count);
+    for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++) {
+        for (unsigned depth = 0; depth < transfer.count[c - SLAB_CLASSES]; depth++) {
+            size_t count;
+            const struct block *first = transfer_look(c, depth, &count);
+            bytes += count * size_class_size(c);
+            pool_audit_chain(audit, c, first, count);
         }
     }
     if (bytes != transfer.bytes)

@@ -15,8 +15,8 @@
  * of units; the first and the last of a free run are FREE | units, so that a
  * block that is freed finds both neighbours; all other entries are 0, except
  * the links of a free run in its bin, which are marked FREE as well. So any
- * address tells whether a block starts there, and memory of the program is
- * never read or written.
+ * address tells whether a block starts there, and of memory of the program only
+ * the first word of a free block in an arena or chain, its link, is written.
  *
  * A free run is clean when its pages were never touched or were given back.
  * Runs stand in bins by size (exact up to 64 units), dirty ones apart from

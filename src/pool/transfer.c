@@ -17,13 +17,19 @@ bool transfer_put(unsigned size_class, struct block *first, size_t count)
     return true;
 }
 
+struct block *transfer_look(unsigned size_class, unsigned depth, size_t *count)
+{
+    uintptr_t word = transfer.chain[depth][size_class - SLAB_CLASSES];
+    *count = word & COUNT_MASK;
+    return (struct block *)(word & ~COUNT_MASK);
+}
+
 struct block *transfer_take(unsigned size_class, size_t *count)
 {
     unsigned c = size_class - SLAB_CLASSES;
     if (transfer.count[c] == 0)
         return NULL;
-    uintptr_t word = transfer.chain[--transfer.count[c]][c];
-    *count = word & COUNT_MASK;
+    struct block *first = transfer_look(size_class, --transfer.count[c], count);
     transfer.bytes -= *count * size_class_size(size_class);
-    return (struct block *)(word & ~COUNT_MASK);
+    return first;
 }

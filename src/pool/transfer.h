@@ -33,6 +33,8 @@ extern struct transfer transfer;
 
 /* Leave `count` linked blocks of a class, 1 to 1023. False when there is no room for one more chain. */
 bool transfer_put(unsigned size_class, struct block *first, size_t count);
+/* The chain of a class at a depth below its count, left where it is, and its length at *count. */
+struct block *transfer_look(unsigned size_class, unsigned depth, size_t *count);
 /* The chain of a class that was left last, and its length at *count; NULL when none waits. */
 struct block *transfer_take(unsigned size_class, size_t *count);
 
