@@ -220,6 +220,12 @@ struct hakmem_structures {
         uint32_t depth;
         uint32_t unused;
     } transfer;
+
+    struct {                  /* window of the region map: slab descriptors side by side, one for each granule */
+        uint64_t descriptors; /* address of the first */
+        uint64_t bytes;       /* of all; most of them were never touched */
+        uint64_t start;       /* address of a uint64: a sixteenth of the address that the first is for */
+    } window;
 };
 
 /* ---- options: every value in force, and where it came from ---- */

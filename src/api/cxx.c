@@ -303,7 +303,7 @@ static __attribute__((noinline)) void delete_missed(struct slab *s, void *block)
 {
     if (likely(heap_push_other(heap_self, s, block)))
         return;
-    if (load_relaxed(&s->tag) != TAG_NONE)
+    if (load_relaxed(&registry_find(block)->tag) != TAG_NONE)
         heap_free(heap_self, block, "operator delete");
     else
         API(free)(block);
@@ -311,7 +311,7 @@ static __attribute__((noinline)) void delete_missed(struct slab *s, void *block)
 
 static inline __attribute__((always_inline)) void delete_block(void *block)
 {
-    struct slab *s = registry_find(block);
+    struct slab *s = registry_find_in_window(block);
     if (unlikely(!heap_push(heap_self, s, block)))
         delete_missed(s, block);
 }

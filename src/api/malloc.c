@@ -80,7 +80,7 @@ static COLD void free_slow(struct heap *h, void *p)
         heap_free(h, p, "free");
 }
 
-/* No block of a slab of this thread: of the pool, of another thread, or large. */
+/* No block of a slab of this thread in the window: of the pool, of another thread, or large. */
 static __attribute__((noinline)) void free_other(struct heap *h, struct slab *s, void *p)
 {
     if (unlikely(!heap_push_other(h, s, p)))
@@ -90,7 +90,7 @@ static __attribute__((noinline)) void free_other(struct heap *h, struct slab *s,
 HAKMEM_EXPORT void API(free)(void *block)
 {
     struct heap *h = heap_self;
-    struct slab *s = registry_find(block);
+    struct slab *s = registry_find_in_window(block);
     if (unlikely(!heap_push(h, s, block)))
         free_other(h, s, block);
 }

@@ -143,6 +143,11 @@ static const struct hakmem_structures structures = {
         .chains = ADDRESS(transfer.chain),
         .depth = TRANSFER_DEPTH,
     },
+    .window = {
+        .descriptors = ADDRESS(registry_window),
+        .bytes = sizeof registry_window,
+        .start = ADDRESS(registry_window_start),
+    },
 };
 
 HAKMEM_EXPORT extern const struct hakmem_page hakmem_page;

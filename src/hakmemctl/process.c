@@ -52,32 +52,63 @@ bool process_read(const struct process *process, uint64_t address, void *to, siz
 #define PRESENT_BATCH 64
 #define PRESENT ((uint64_t)3 << 62) /* resident or swapped out */
 
+/* What pagemap says of the first pages of a range, at most PRESENT_BATCH. */
+struct present {
+    uint64_t entries[PRESENT_BATCH];
+    uint64_t page;  /* bytes */
+    uint64_t first; /* number of the first page */
+    size_t pages;
+    size_t part;    /* bytes of the range on them */
+};
+
+/* False when the kernel does not say. */
+static bool present_read(const struct process *process, uint64_t address, size_t size, struct present *present)
+{
+    present->page = (uint64_t)sysconf(_SC_PAGESIZE);
+    present->first = address / present->page;
+    present->part = (size_t)((present->first + PRESENT_BATCH) * present->page - address);
+    present->part = present->part < size ? present->part : size;
+    present->pages = (size_t)((address + present->part - 1) / present->page - present->first + 1);
+    size_t wanted = present->pages * sizeof present->entries[0];
+    off_t at = (off_t)(present->first * sizeof present->entries[0]);
+    return process->pagemap >= 0 && pread(process->pagemap, present->entries, wanted, at) == (ssize_t)wanted;
+}
+
+bool process_is_touched(const struct process *process, uint64_t address, size_t size)
+{
+    struct present present;
+    for (; size > 0; address += present.part, size -= present.part) {
+        if (!present_read(process, address, size, &present))
+            return true;
+        for (size_t i = 0; i < present.pages; i++) {
+            if ((present.entries[i] & PRESENT) != 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 bool process_read_present(const struct process *process, uint64_t address, void *to, size_t size)
 {
-    uint64_t entries[PRESENT_BATCH], page = (uint64_t)sysconf(_SC_PAGESIZE);
+    struct present present;
     char *at = to;
-    while (size > 0) {
-        uint64_t first = address / page;
-        size_t part = (size_t)((first + PRESENT_BATCH) * page - address);
-        part = part < size ? part : size;
-        size_t pages = (size_t)((address + part - 1) / page - first + 1);
-        ssize_t wanted = (ssize_t)(pages * sizeof entries[0]);
-        if (process->pagemap < 0 || pread(process->pagemap, entries, (size_t)wanted, (off_t)(first * sizeof entries[0])) != wanted)
+    for (; size > 0; address += present.part, size -= present.part) {
+        if (!present_read(process, address, size, &present))
             return process_read(process, address, at, size);
+        const uint64_t *entries = present.entries;
+        size_t pages = present.pages;
         for (size_t i = 0, next; i < pages; i = next) {
-            bool present = (entries[i] & PRESENT) != 0;
-            for (next = i + 1; next < pages && ((entries[next] & PRESENT) != 0) == present; next++)
+            bool there = (entries[i] & PRESENT) != 0;
+            for (next = i + 1; next < pages && ((entries[next] & PRESENT) != 0) == there; next++)
                 ;
-            uint64_t start = i == 0 ? address : (first + i) * page;
-            uint64_t end = next == pages ? address + part : (first + next) * page;
-            if (!present)
+            uint64_t start = i == 0 ? address : (present.first + i) * present.page;
+            uint64_t end = next == pages ? address + present.part : (present.first + next) * present.page;
+            if (!there)
                 memset(at, 0, (size_t)(end - start));
             else if (!process_read(process, start, at, (size_t)(end - start)))
                 return false;
             at += end - start;
         }
-        address += part;
-        size -= part;
     }
     return true;
 }

@@ -57,6 +57,8 @@ bool process_read(const struct process *process, uint64_t address, void *to, siz
  * them would fault them in. For memory that was mapped and never written.
  */
 bool process_read_present(const struct process *process, uint64_t address, void *to, size_t size);
+/* Is a page of the range there? True as well when the kernel does not say. */
+bool process_is_touched(const struct process *process, uint64_t address, size_t size);
 /* Write into its memory; false with errno. */
 bool process_write(const struct process *process, uint64_t address, const void *from, size_t size);
 /* A text that ends within `size` bytes (cut otherwise), fit to be printed; false when it cannot be read. */

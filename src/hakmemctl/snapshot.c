@@ -108,7 +108,7 @@ static bool structures_are_sane(const struct hakmem_structures *d)
            d->pool_class >= 1 && d->pool_class <= d->class_count && d->class_stride >= 4 &&
            d->class_stride <= 4096 && d->heap.bytes >= 64 && d->heap.bytes < STRUCTURE_MAX &&
            d->heap.batch_count <= 65536 && d->heap.batch_stride < 4096 && d->slab.bytes >= 16 &&
-           d->slab.bytes < 65536 && d->call_count <= SNAPSHOT_CALLS && d->transfer.depth <= 4096;
+           d->slab.bytes < 65536 && d->window.bytes % 4096 == 0 && d->window.bytes <= 64 * STRUCTURE_MAX && d->call_count <= SNAPSHOT_CALLS && d->transfer.depth <= 4096;
 }
 
 /* The description, the size classes and the names. */
@@ -236,10 +236,27 @@ static int compare_copies(const void *a, const void *b)
     return (x->address > y->address) - (x->address < y->address);
 }
 
+/* The window is large, and most of it was never touched: that is not copied. */
+static enum walk copy_window(struct snapshot *s, const struct process *process)
+{
+    const struct hakmem_structures *d = &s->structures;
+    if (d->window.bytes == 0)
+        return WALK_OK;
+    if (!process_read(process, d->window.start, &s->window_start, sizeof s->window_start))
+        return WALK_BROKEN;
+    enum walk result = add_range(s, d->window.descriptors, d->window.bytes, RANGE_LEAF);
+    for (uint64_t at = 0; at < d->window.bytes && result == WALK_OK; at += PART) {
+        uint64_t part = d->window.bytes - at < PART ? d->window.bytes - at : PART;
+        if (process_is_touched(process, d->window.descriptors + at, (size_t)part))
+            result = copy_chunk(s, process, d->window.descriptors + at, part);
+    }
+    return result;
+}
+
 static enum walk copy_metadata(struct snapshot *s, const struct process *process, uint64_t newest)
 {
     const struct hakmem_structures *d = &s->structures;
-    enum walk result = WALK_OK;
+    enum walk result = copy_window(s, process);
     s->metadata = 0;
     for (uint64_t at = newest; at != 0 && result == WALK_OK;) {
         uint64_t next, size;
@@ -274,7 +291,7 @@ static enum walk copy_leaves(struct snapshot *s, const struct process *process)
     if (!process_read(process, d->leaf.count, &count, sizeof count) || count > UINT16_MAX + 1u ||
         d->leaf.bytes == 0 || d->leaf.bytes % 4096 != 0 || d->leaf.bytes > 64 * STRUCTURE_MAX)
         return WALK_BROKEN;
-    s->leaves = 0;
+    s->leaves = d->window.bytes;
     for (uint32_t i = 0; i < count; i++) {
         uint16_t entry;
         uint64_t offset;

@@ -98,7 +98,8 @@ struct snapshot {
 
     uint64_t pool_binned[SNAPSHOT_CLASSES];  /* blocks in arenas */
     uint64_t pool_waiting[SNAPSHOT_CLASSES]; /* blocks in the transfer cache */
-    uint64_t metadata, metadata_left, leaves, lost; /* bytes */
+    uint64_t metadata, metadata_left, leaves, lost; /* bytes; leaves: of the region map, its window too */
+    uint64_t window_start;  /* as in the process: a sixteenth of an address */
     uint64_t call[SNAPSHOT_CALLS];
     char call_name[SNAPSHOT_CALLS][24];
     uint32_t calls;

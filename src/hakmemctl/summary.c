@@ -169,13 +169,14 @@ static void add_part(struct summary_part *all, const struct summary_part *part)
     all->believed += part->believed;
 }
 
-/* Pages of the leaves that entries for what is mapped now lie on. */
-static uint64_t leaves_believed(const struct snapshot *s)
+/* Pages that entries of `size` bytes lie on, one for each granule of what is mapped in [start, end). */
+static uint64_t entry_pages(const struct snapshot *s, uint64_t size, uint64_t start, uint64_t end)
 {
-    uint64_t span = 4096 / sizeof(uint64_t) * s->structures.granule; /* of addresses, for a page of entries */
+    uint64_t span = 4096 / size * s->structures.granule; /* of addresses, for a page of entries */
     uint64_t next = 0, pages = 0;
     for (size_t i = 0; i < s->ranges; i++) {
-        if (s->range[i].kind == RANGE_METADATA || s->range[i].kind == RANGE_LEAF)
+        if (s->range[i].kind == RANGE_METADATA || s->range[i].kind == RANGE_LEAF || s->range[i].start < start ||
+            s->range[i].start >= end)
             continue;
         uint64_t first = s->range[i].start / span, last = (s->range[i].end - 1) / span;
         first = first > next ? first : next;
@@ -184,6 +185,17 @@ static uint64_t leaves_believed(const struct snapshot *s)
             next = last + 1;
         }
     }
+    return pages;
+}
+
+/* Pages of the region map that entries for what is mapped now lie on. */
+static uint64_t leaves_believed(const struct snapshot *s)
+{
+    const struct hakmem_structures *d = &s->structures;
+    uint64_t pages = entry_pages(s, sizeof(uint64_t), 0, UINT64_MAX);
+    if (d->window.bytes != 0)
+        pages += entry_pages(s, d->slab.bytes, s->window_start * 16,
+                             s->window_start * 16 + d->window.bytes / d->slab.bytes * d->granule);
     uint64_t bytes = pages * 4096;
     return bytes < s->leaves ? bytes : s->leaves;
 }

@@ -184,12 +184,21 @@ static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
     return true;
 }
 
-/* Free p, whose descriptor is `s`, no slab of h. False when there is more to do: then heap_free. */
+/*
+ * Free p, for which the window has `s`, no slab of h. False when there is more
+ * to do: then heap_free.
+ */
 static inline bool heap_push_other(struct heap *h, struct slab *s, void *p)
 {
     uint8_t tag = load_relaxed(&s->tag);
     if (likely(tag == TAG_SMALL))
         return heap_push_foreign(h, s, p);
+    if (likely(tag == TAG_POOL))
+        return heap_push_pool(h, owner_load(&s->head), p);
+    s = registry_find(p);
+    tag = load_relaxed(&s->tag);
+    if (tag == TAG_SMALL)
+        return heap_push(h, s, p) || heap_push_foreign(h, s, p);
     return tag == TAG_POOL && heap_push_pool(h, s, p);
 }
 

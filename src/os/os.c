@@ -149,10 +149,10 @@ bool os_move(void *start, size_t old_size, size_t new_size, void *target)
     return p != MAP_FAILED;
 }
 
-static bool os_advise(void *start, size_t size, int advice)
+static bool os_advise(void *start, size_t size, int advice, enum os_call kind)
 {
     int saved = errno;
-    os_count_call(advice == MADV_DONTNEED ? OS_PURGE : OS_POPULATE);
+    os_count_call(kind);
     int result;
     do
         result = madvise(start, size, advice);
@@ -163,13 +163,18 @@ static bool os_advise(void *start, size_t size, int advice)
 
 bool os_purge(void *start, size_t size)
 {
-    return os_advise(start, size, MADV_DONTNEED);
+    return os_advise(start, size, MADV_DONTNEED, OS_PURGE);
 }
 
 void os_populate(void *start, size_t size)
 {
-    if (load_relaxed(&populate_works) && !os_advise(start, size, MADV_POPULATE_WRITE))
+    if (load_relaxed(&populate_works) && !os_advise(start, size, MADV_POPULATE_WRITE, OS_POPULATE))
         store_relaxed(&populate_works, false);
+}
+
+void os_no_huge_pages(void *start, size_t size)
+{
+    (void)os_advise(start, size, MADV_NOHUGEPAGE, OS_NO_HUGE);
 }
 
 bool os_protect_read_only(void *start, size_t size)

@@ -13,6 +13,10 @@
 
 struct registry_root registry_root __attribute__((aligned(4096)));
 
+struct slab registry_window[REGISTRY_WINDOW_GRANULES] __attribute__((aligned(4096)));
+/* The least misaligned address: free takes it for one in the window, where it finds zeros. */
+uintptr_t registry_window_start = (uintptr_t)1 << (sizeof(uintptr_t) * 8 - 4);
+
 struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
 struct list registry_regions = {&registry_regions, &registry_regions};
 struct registry_leaves registry_leaves;
@@ -40,6 +44,27 @@ static void registry_add_leaf_locked(uintptr_t entry, uint64_t offset)
     store_release(&registry_leaves.count, registry_leaves.count + 1);
 }
 
+/* Most mappings of a process come below the first one: leave one part in so many above it. */
+#define WINDOW_ABOVE_PART 8
+
+/* Place the window around `base`, where the first region is mapped. */
+static void registry_place_window_locked(uintptr_t base)
+{
+    size_t above = REGISTRY_WINDOW_SIZE / WINDOW_ABOVE_PART, below = REGISTRY_WINDOW_SIZE - above;
+    uintptr_t start = bits_round_down(base, above);
+    start = start > below ? start - below : 0;
+    /* A page of it serves 4 MiB of slabs: a huge page would be there for the one that is touched. */
+    os_no_huge_pages(registry_window, sizeof registry_window);
+    store_release(&registry_window_start, start >> 4);
+}
+
+struct slab *registry_window_range(uintptr_t base, size_t size)
+{
+    struct slab *first = registry_find_in_window((const void *)base);
+    struct slab *last = registry_find_in_window((const void *)(base + size - GRANULE));
+    return first != &registry_root.none && last != &registry_root.none ? first : NULL;
+}
+
 bool registry_reserve(uintptr_t base, size_t size)
 {
     bool ok = true;
@@ -50,6 +75,8 @@ bool registry_reserve(uintptr_t base, size_t size)
         if (load_relaxed(&registry_root.directory[i]) != 0)
             continue;
         lock_take(&registry_lock);
+        if (registry_leaves.count == 0)
+            registry_place_window_locked(base);
         if (load_relaxed(&registry_root.directory[i]) == 0) {
             char *leaf = os_map(REGISTRY_LEAF_ENTRIES * sizeof(uint64_t), os_page_size());
             if (leaf != NULL)
@@ -67,6 +94,18 @@ void registry_set(uintptr_t base, size_t size, struct slab *s)
     for (uintptr_t at = base; at < base + size; at += GRANULE) {
         size_t entry = at >> GRANULE_SHIFT & (REGISTRY_LEAF_ENTRIES - 1);
         store_relaxed(&registry_leaf(at)[entry], value);
+    }
+}
+
+void registry_set_pool(uintptr_t base, size_t size, struct slab *head)
+{
+    registry_set(base, size, head);
+    for (uintptr_t at = base; at < base + size; at += GRANULE) {
+        struct slab *s = registry_window_range(at, GRANULE);
+        if (s == NULL)
+            continue;
+        owner_store(&s->head, head);
+        store_relaxed(&s->tag, head != NULL ? TAG_POOL : TAG_NONE);
     }
 }
 

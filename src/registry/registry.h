@@ -28,6 +28,16 @@
  * an old or a zero descriptor: descriptors are type-stable and stay mapped, so
  * the look-up itself never faults. Only what follows pointers from region to
  * region without owning a block (statistics, audit, trim) is an RCU reader.
+ *
+ * The window: 8 GiB of addresses around the first region, whose slabs have their
+ * descriptors side by side, one for each granule. Most processes have all their
+ * slabs there, and free finds them by arithmetic:
+ *
+ *   address - registry_window_start -> granule -> registry_window[granule]
+ *
+ * Of a granule in a chunk of the pool this descriptor leads to the chunk's.
+ * Any other has no owner and the tag of a free slab or none: then the region
+ * map tells.
  */
 #ifndef HAKMEM_REGISTRY_REGISTRY_H
 #define HAKMEM_REGISTRY_REGISTRY_H
@@ -69,9 +79,10 @@ enum slab_role {
 
 /*
  * Descriptor of a slab, one cache line. Chunks of the pool and large spans begin
- * with one: no owner, and of the rest only tag and base.
+ * with one: no owner, and of the rest only tag and base. In the window a granule
+ * of the pool has one, too: no owner, tag and head.
  *
- *    0 owner      8 list   16 free   24 countdown  28 level  30 carved
+ *    0 owner  8 list/head  16 free   24 countdown  28 level  30 carved
  *   32 capacity  34 tag class role index touched
  *   40 base      48 link
  *
@@ -93,7 +104,10 @@ enum slab_role {
 struct slab {
     struct heap *owner;   /* atomic; changes only while no block is live, and then before
                              any other field: the audit relies on it */
-    struct block **list;  /* owner thread only: where its frees go; the audit reads it */
+    union {
+        struct block **list;  /* owner thread only: where its frees go; the audit reads it */
+        struct slab *head;    /* granule of the pool, in the window: the chunk's descriptor */
+    };
     struct block *free;   /* owner thread only; NULL while held; the audit reads it */
     uint32_t countdown;   /* owner thread only; walkers read it */
     uint16_t level;       /* owner thread only; walkers read it */
@@ -178,10 +192,40 @@ static inline struct slab *registry_find(const void *p)
     return (struct slab *)(void *)(root + plain_load(&leaf[entry]));
 }
 
+#define REGISTRY_WINDOW_SIZE ((size_t)8 << 30)
+#define REGISTRY_WINDOW_GRANULES (REGISTRY_WINDOW_SIZE >> GRANULE_SHIFT)
+extern struct slab registry_window[REGISTRY_WINDOW_GRANULES];
+/*
+ * First address of the window, rotated by four bits, as free compares it; before
+ * the first region an address that no block has. Atomic; set once, released
+ * before any descriptor of the window is. Who frees a block of the window knows
+ * it, as he knows the descriptor.
+ */
+extern uintptr_t registry_window_start;
+
+/*
+ * Like registry_find, without a load that waits for another one, for slabs and
+ * granules of the pool in the window. What else `p` is: a descriptor without an
+ * owner, whose tag is neither SMALL nor POOL. Async-signal-safe.
+ */
+static inline struct slab *registry_find_in_window(const void *p)
+{
+    uintptr_t rotated = (uintptr_t)p >> 4 | (uintptr_t)p << (sizeof(uintptr_t) * 8 - 4);
+    uintptr_t offset = rotated - plain_load(&registry_window_start);
+    if (unlikely(offset >= REGISTRY_WINDOW_SIZE >> 4))
+        return &registry_root.none;
+    return &registry_window[offset >> (GRANULE_SHIFT - 4)];
+}
+
+/* The first of the descriptors in the window for a range of granules; NULL: it is not inside. */
+struct slab *registry_window_range(uintptr_t base, size_t size);
+
 /* Make the leaves for an address range. False when memory is short. */
 bool registry_reserve(uintptr_t base, size_t size);
 /* Point the granules of a reserved range at `s`; NULL: at nothing. */
 void registry_set(uintptr_t base, size_t size, struct slab *s);
+/* The same for a chunk of the pool, whose granules in the window lead to its descriptor `head`. */
+void registry_set_pool(uintptr_t base, size_t size, struct slab *head);
 
 enum region_kind { REGION_SUPERSLAB, REGION_POOL };
 

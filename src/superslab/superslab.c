@@ -31,9 +31,19 @@ static void superslab_start_locked(void)
     started = true;
 }
 
+/* The SuperSlabs of the window, by their first granule. */
+static struct superslab *in_window[REGISTRY_WINDOW_GRANULES / SUPERSLAB_SLABS];
+
+static struct superslab **superslab_in_window(const struct slab *s)
+{
+    return &in_window[(size_t)(s - registry_window) / SUPERSLAB_SLABS];
+}
+
 static struct superslab *superslab_of(struct slab *s)
 {
-    return container_of(s - s->index, struct superslab, slabs);
+    if (s >= registry_window && s < registry_window + REGISTRY_WINDOW_GRANULES)
+        return *superslab_in_window(s);
+    return container_of(s - s->index, struct superslab_descriptors, slab)->superslab;
 }
 
 static void superslab_unlink_locked(struct superslab *ss)
@@ -96,6 +106,23 @@ static struct superslab *superslab_structure_locked(void)
     return ss;
 }
 
+/* Descriptors for a SuperSlab at `base`. False when memory is short. */
+static bool superslab_descriptors_locked(struct superslab *ss, uintptr_t base)
+{
+    ss->slabs = registry_window_range(base, SUPERSLAB_SIZE);
+    if (likely(ss->slabs != NULL)) {
+        *superslab_in_window(ss->slabs) = ss;
+        return true;
+    }
+    if (ss->own == NULL)
+        ss->own = meta_alloc(sizeof *ss->own);
+    if (ss->own == NULL)
+        return false;
+    ss->own->superslab = ss;
+    ss->slabs = ss->own->slab;
+    return true;
+}
+
 /* Make a SuperSlab of fresh memory known; it is in no list yet. */
 static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
 {
@@ -108,8 +135,11 @@ static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
     ss->freed_ms = os_now_ms();
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
-        s->base = base + i * GRANULE;
-        s->index = (uint8_t)i;
+        /* In the window constant: a walker on a region that was here before may read it. */
+        if (s->base != base + i * GRANULE) {
+            s->base = base + i * GRANULE;
+            s->index = (uint8_t)i;
+        }
         store_relaxed(&s->tag, TAG_FREE);
         store_relaxed(&s->owner, NULL);
         registry_set(s->base, GRANULE, s);
@@ -138,6 +168,10 @@ static bool superslab_map_locked(size_t count)
     }
     for (size_t i = 0; i < count; i++) {
         struct superslab *ss = superslab_structure_locked();
+        if (ss != NULL && !superslab_descriptors_locked(ss, (uintptr_t)base + i * SUPERSLAB_SIZE)) {
+            list_push_front(&unused, &ss->link);
+            ss = NULL;
+        }
         if (ss == NULL) {
             os_unmap(base + i * SUPERSLAB_SIZE, (count - i) * SUPERSLAB_SIZE);
             return i > 0;

@@ -28,20 +28,22 @@
 #define SUPERSLAB_SIZE (2 * MIB)
 #define SUPERSLAB_SLABS 32
 
-/*
- * Guarded by superslab_lock, except what the region says. `slabs` comes first:
- * a slab finds its SuperSlab by its index. The size is not a multiple of a
- * page, so that the descriptors of different SuperSlabs spread over cache sets.
- */
+/* Descriptors of a SuperSlab outside of the registry's window. Made once for a structure, and stay with it. */
+struct superslab_descriptors {
+    struct slab slab[SUPERSLAB_SLABS];
+    struct superslab *superslab; /* constant */
+};
+
+/* Guarded by superslab_lock, except what the region says. */
 struct superslab {
-    struct slab slabs[SUPERSLAB_SLABS];
+    struct slab *slabs;    /* in the window, or its own; constant while listed */
+    struct superslab_descriptors *own; /* NULL until they are needed */
     struct region region;
     uint32_t free_mask;
     uint32_t dirty_mask;
     struct list link;      /* bucket, LRU of empty ones, or list of free structures */
     struct list idle_link; /* idle list, while it is in use and has dirty free slabs */
     uint64_t freed_ms;     /* when a slab came back last */
-    char colour[CACHE_LINE];
 };
 
 /*
