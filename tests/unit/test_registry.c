@@ -74,6 +74,62 @@ static void an_address_that_user_space_cannot_have_leads_to_nothing(void **state
     }
 }
 
+/* ---- the window: placed by the first reservation of this program, far from all that is mapped ---- */
+
+#define WINDOW_FIRST ((uintptr_t)1 << 40) /* the first region, as it were */
+
+static void before_the_first_region_the_window_has_nothing(void **state)
+{
+    static int object;
+
+    (void)state;
+    assert_ptr_equal(registry_find_in_window(NULL), &registry_root.none);
+    assert_ptr_equal(registry_find_in_window(&object), &registry_root.none);
+    assert_null(registry_window_range(WINDOW_FIRST, GRANULE));
+    /* What no block can be finds a descriptor of nothing. */
+    for (uintptr_t off = 1; off < BLOCK_ALIGN; off++)
+        assert_true(all_zero(registry_find_in_window((const char *)WINDOW_FIRST + off), sizeof(struct slab)));
+}
+
+static void each_granule_of_the_window_has_its_descriptor(void **state)
+{
+    (void)state;
+    assert_true(registry_reserve(WINDOW_FIRST, GRANULE));
+    uintptr_t start = registry_window_start << 4;
+    assert_true(start <= WINDOW_FIRST && WINDOW_FIRST - start < REGISTRY_WINDOW_SIZE);
+    for (size_t i = 0; i < REGISTRY_WINDOW_GRANULES; i += 997) {
+        const char *granule = (const char *)start + i * GRANULE;
+
+        assert_ptr_equal(registry_find_in_window(granule), &registry_window[i]);
+        assert_ptr_equal(registry_find_in_window(granule + GRANULE - BLOCK_ALIGN), &registry_window[i]);
+        assert_ptr_equal(registry_find_in_window(granule + 1), &registry_root.none);
+    }
+    assert_ptr_equal(registry_find_in_window((const char *)start - BLOCK_ALIGN), &registry_root.none);
+    assert_ptr_equal(registry_find_in_window((const char *)start + REGISTRY_WINDOW_SIZE), &registry_root.none);
+    assert_ptr_equal(registry_window_range(start, REGISTRY_WINDOW_SIZE), registry_window);
+    assert_null(registry_window_range(start - GRANULE, 2 * GRANULE));
+    assert_null(registry_window_range(start + REGISTRY_WINDOW_SIZE - GRANULE, 2 * GRANULE));
+}
+
+static void a_granule_of_the_pool_leads_to_its_chunk_in_the_window_and_in_the_map(void **state)
+{
+    static struct slab head = {.tag = TAG_POOL};
+
+    (void)state;
+    registry_set_pool(WINDOW_FIRST, 3 * GRANULE, &head);
+    for (size_t i = 0; i < 3; i++) {
+        const struct slab *s = registry_find_in_window((const char *)WINDOW_FIRST + i * GRANULE + 1024);
+
+        assert_ptr_equal(find(WINDOW_FIRST + i * GRANULE), &head);
+        assert_ptr_equal(s->head, &head);
+        assert_int_equal(s->tag, TAG_POOL);
+        assert_null(s->owner);
+    }
+    registry_set_pool(WINDOW_FIRST, 3 * GRANULE, NULL);
+    assert_leads_to_nothing(WINDOW_FIRST);
+    assert_int_equal(registry_find_in_window((const void *)WINDOW_FIRST)->tag, TAG_NONE);
+}
+
 /* Address space that nobody else has, and its size. */
 static uintptr_t reserve(size_t granules)
 {
@@ -323,6 +379,9 @@ int main(void)
         cmocka_unit_test(the_descriptor_of_nothing_has_no_tag_and_no_owner),
         cmocka_unit_test(what_is_no_block_leads_to_nothing),
         cmocka_unit_test(an_address_that_user_space_cannot_have_leads_to_nothing),
+        cmocka_unit_test(before_the_first_region_the_window_has_nothing),
+        cmocka_unit_test(each_granule_of_the_window_has_its_descriptor),
+        cmocka_unit_test(a_granule_of_the_pool_leads_to_its_chunk_in_the_window_and_in_the_map),
         cmocka_unit_test(every_address_of_a_granule_leads_to_its_descriptor),
         cmocka_unit_test(a_misaligned_address_leads_to_nothing),
         cmocka_unit_test(a_range_across_two_leaves_is_set_on_both_sides),
