@@ -62,7 +62,7 @@ static void list_one(struct list *list, pid_t pid)
         summary_make(&summary, &snapshot);
         row.live = summary.all.live;
         row.mapped = summary.all.mapped;
-        row.resident = kernel_resident(&snapshot, pid);
+        row.resident = kernel_resident(&snapshot, &process);
         process_version_number(&process, row.version, sizeof row.version);
         if (list->json != NULL)
             list_add(list->json, &process, &row);

@@ -11,6 +11,8 @@
 
 #define PAGEMAP_PRESENT ((uint64_t)1 << 63)
 #define PAGEMAP_SWAPPED ((uint64_t)1 << 62)
+#define PAGEMAP_FILE ((uint64_t)1 << 61)
+#define PAGEMAP_EXCLUSIVE ((uint64_t)1 << 56) /* mapped by this process alone */
 #define PAGEMAP_BATCH 8192 /* entries read at once */
 
 static int open_pagemap(pid_t pid)
@@ -20,8 +22,26 @@ static int open_pagemap(pid_t pid)
     return open(path, O_RDONLY | O_CLOEXEC);
 }
 
-/* Add what is resident and swapped of [start, end). False when the kernel does not say. */
-static bool count_pages(int pagemap, uint64_t start, uint64_t end, uint64_t *resident, uint64_t *swapped)
+/*
+ * A page that was read and never written is the kernel's zero page, which
+ * pagemap has as present and Rss does not count. What distinguishes it there is
+ * only for the privileged to see (the frame's number): so look into it.
+ */
+static bool is_zero_page(const struct process *process, uint64_t entry, uint64_t address, size_t page)
+{
+    static char content[65536];
+    if ((entry & (PAGEMAP_FILE | PAGEMAP_EXCLUSIVE)) != 0 || page > sizeof content ||
+        !process_read(process, address, content, page))
+        return false;
+    return content[0] == 0 && memcmp(content, content + 1, page - 1) == 0;
+}
+
+/*
+ * Add what is resident and swapped of [start, end), without the zero page where
+ * `process` is given. False when the kernel does not say.
+ */
+static bool count_pages(int pagemap, const struct process *process, uint64_t start, uint64_t end,
+                        uint64_t *resident, uint64_t *swapped)
 {
     static uint64_t entries[PAGEMAP_BATCH];
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
@@ -33,7 +53,10 @@ static bool count_pages(int pagemap, uint64_t start, uint64_t end, uint64_t *res
             return false;
         size_t count = (size_t)got / sizeof entries[0];
         for (size_t i = 0; i < count; i++) {
-            *resident += (entries[i] & PAGEMAP_PRESENT) != 0 ? page : 0;
+            bool present = (entries[i] & PAGEMAP_PRESENT) != 0;
+            if (present && process != NULL && is_zero_page(process, entries[i], (at + i) * page, (size_t)page))
+                present = false;
+            *resident += present ? page : 0;
             *swapped += (entries[i] & PAGEMAP_SWAPPED) != 0 ? page : 0;
         }
         at += count;
@@ -41,15 +64,22 @@ static bool count_pages(int pagemap, uint64_t start, uint64_t end, uint64_t *res
     return true;
 }
 
-uint64_t kernel_resident(const struct snapshot *s, pid_t pid)
+/* Of the region map much is read and little written; of other ranges, hardly ever a page. */
+static bool count_range(int pagemap, const struct process *process, unsigned kind, uint64_t start,
+                        uint64_t end, uint64_t *resident, uint64_t *swapped)
+{
+    return count_pages(pagemap, kind == RANGE_LEAF ? process : NULL, start, end, resident, swapped);
+}
+
+uint64_t kernel_resident(const struct snapshot *s, const struct process *process)
 {
     uint64_t resident = 0, swapped = 0;
-    int pagemap = open_pagemap(pid);
+    int pagemap = open_pagemap(process->pid);
     if (pagemap < 0)
         return 0;
     bool ok = true;
     for (size_t i = 0; i < s->ranges && ok; i++)
-        ok = count_pages(pagemap, s->range[i].start, s->range[i].end, &resident, &swapped);
+        ok = count_range(pagemap, process, s->range[i].kind, s->range[i].start, s->range[i].end, &resident, &swapped);
     close(pagemap);
     return ok ? resident : 0;
 }
@@ -139,9 +169,9 @@ static void read_smaps(struct kernel_view *view, pid_t pid)
 }
 
 /* Resident bytes of each range to its kind and its mapping, and of what lies between. */
-static void read_pagemap(struct kernel_view *view, const struct snapshot *s, pid_t pid)
+static void read_pagemap(struct kernel_view *view, const struct snapshot *s, const struct process *process)
 {
-    int pagemap = open_pagemap(pid);
+    int pagemap = open_pagemap(process->pid);
     if (pagemap < 0)
         return;
     bool ok = true;
@@ -157,13 +187,13 @@ static void read_pagemap(struct kernel_view *view, const struct snapshot *s, pid
             uint64_t resident = 0;
             if (start >= end)
                 continue;
-            ok = count_pages(pagemap, done, start, &k->other_resident, &unused) &&
-                 count_pages(pagemap, start, end, &resident, &view->swapped);
+            ok = count_pages(pagemap, NULL, done, start, &k->other_resident, &unused) &&
+                 count_range(pagemap, process, s->range[i].kind, start, end, &resident, &view->swapped);
             view->resident[s->range[i].kind] += resident;
             k->ours_resident += resident;
             done = end;
         }
-        ok = ok && count_pages(pagemap, done, k->end, &k->other_resident, &unused);
+        ok = ok && count_pages(pagemap, NULL, done, k->end, &k->other_resident, &unused);
     }
     close(pagemap);
     view->has_pagemap = ok;
@@ -210,7 +240,7 @@ bool kernel_look(struct kernel_view *view, const struct snapshot *s, struct proc
     }
     maps_free(&maps);
     read_smaps(view, process->pid);
-    read_pagemap(view, s, process->pid);
+    read_pagemap(view, s, process);
     view->process_resident = kernel_process_resident(process->pid);
     return true;
 }

@@ -43,7 +43,7 @@ struct kernel_view {
 bool kernel_look(struct kernel_view *view, const struct snapshot *snapshot, struct process *process);
 void kernel_free(struct kernel_view *view);
 /* Resident bytes of the ranges alone; 0 where pagemap cannot be read. */
-uint64_t kernel_resident(const struct snapshot *snapshot, pid_t pid);
+uint64_t kernel_resident(const struct snapshot *snapshot, const struct process *process);
 /* Rss of the whole process; 0 when it cannot be read. */
 uint64_t kernel_process_resident(pid_t pid);
 

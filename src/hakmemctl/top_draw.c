@@ -224,7 +224,7 @@ void top_draw_process(struct top *top)
     line(0, A_BOLD, "%s, process %d%s%s, hakmem %s%s", report->program, (int)report->process.pid,
          report->unit[0] != '\0' ? ", " : "", report->unit, version, report->process.deleted ? " (deleted: restart needed)" : "");
     line(1, A_NORMAL, "%s threads, %s memory calls, resident %s of the process's %s%s", COUNT(report->summary.heaps_alive),
-         COUNT(report->summary.calls), BYTES(kernel_resident(&report->snapshot, report->process.pid)),
+         COUNT(report->summary.calls), BYTES(kernel_resident(&report->snapshot, &report->process)),
          BYTES(report->kernel.process_resident), report->snapshot.whole ? "" : "; it never rested");
     struct page page = {0, top->first, 2, LINES - 1};
     put_memory(&page, p);

@@ -43,7 +43,7 @@ static void fill_row(struct top_row *row, const struct process *process, const s
     row->calls = sum.calls;
     row->live = sum.all.live;
     row->mapped = sum.all.mapped;
-    row->resident = kernel_resident(s, process->pid);
+    row->resident = kernel_resident(s, process);
     row->deleted = process->deleted;
     row->when = now;
     target_unit(process->pid, row->unit);

@@ -52,6 +52,7 @@ static void recycles(void *unused)
 static void make(void)
 {
     explore_constant(&registry_root, sizeof registry_root);
+    explore_constant(registry_window, sizeof registry_window);
     for (unsigned i = 0; i < RETIRED_BEFORE; i++) {
         registry_add(&old[i]);
         registry_retire(&old[i], recycle);

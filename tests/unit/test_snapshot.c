@@ -172,10 +172,10 @@ static void looking_makes_no_page_resident(void **state)
     struct snapshot snapshot;
     (void)state;
     take(&snapshot, &process);
-    uint64_t before = kernel_resident(&snapshot, child);
+    uint64_t before = kernel_resident(&snapshot, &process);
     snapshot_free(&snapshot);
     assert_int_equal(snapshot_take(&snapshot, &process), STATUS_OK);
-    assert_int_equal(kernel_resident(&snapshot, child), before);
+    assert_int_equal(kernel_resident(&snapshot, &process), before);
     snapshot_free(&snapshot);
     process_close(&process);
 }
