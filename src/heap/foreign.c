@@ -43,15 +43,18 @@ static void foreign_credit(struct heap *h, struct slab *s, const struct remote_b
     slab_credit(h, s, batch->count);
 }
 
-static bool foreign_claim_dead(struct heap *h)
+bool foreign_claim_dead(struct heap *h)
 {
     uint32_t dead = HEAP_DEAD;
     return cas_strong_seq_cst(&h->state, &dead, HEAP_BUSY);
 }
 
-/* Drain h, which was claimed, and leave it DEAD, until nothing came meanwhile. */
-static void foreign_leave_dead(struct heap *h)
+void foreign_leave_dead(struct heap *h)
 {
+    if (++h->visits == COOL_VISITS) {
+        heap_flush_bins(h);
+        slab_return_ready(h, 0);
+    }
     do {
         if (!remote_queue_is_empty(&h->queue))
             foreign_drain(h);
@@ -119,6 +122,8 @@ void foreign_free(struct heap *h, struct slab *s, struct block *p)
             remote_cache_clear(cache, batch);
             foreign_post(h, &displaced);
         }
+        if (remote_queue_rings(&h->queue) >= DRAIN_RINGS && option_now(remote_drain))
+            foreign_drain(h);
         if (heap_push_foreign(h, s, p))
             return;
     }

@@ -11,6 +11,7 @@
 #include "large/large.h"
 #include "meta/meta.h"
 #include "os/fail.h"
+#include "os/os.h"
 
 struct heap heap_none;
 struct heap heap_exited;
@@ -21,7 +22,13 @@ struct lock heaps_lock = LOCK_INIT(RANK_HEAPS);
 struct lock heap_orphan_lock = LOCK_INIT(RANK_ORPHAN);
 
 struct heap *heap_newest;
-static struct heap *dead_heaps; /* guarded by heaps_lock */
+/*
+ * Dead heaps, the last one first. A warm one has its bins as its thread left
+ * them, so that a thread that follows soon begins with blocks instead of slow
+ * paths; a cold one has given back all that it can.
+ */
+static struct heap *warm_heaps, *cold_heaps; /* guarded by heaps_lock */
+static size_t warm_count;       /* atomic relaxed; written under heaps_lock */
 static size_t heaps_alive;      /* atomic relaxed; written under heaps_lock */
 static pthread_key_t exit_key;
 static bool exit_key_made;      /* constant after heap_start */
@@ -83,6 +90,21 @@ static void heap_list_locked(struct heap *h)
     store_release(&heap_newest, h); /* pairs with heap_walk */
 }
 
+/* The first of a list of dead heaps that nobody drains; NULL: there is none. */
+static struct heap *heap_revive_locked(struct heap **list)
+{
+    for (struct heap **at = list; *at != NULL; at = &(*at)->next_dead) {
+        uint32_t dead = HEAP_DEAD;
+        if (cas_strong_seq_cst(&(*at)->state, &dead, HEAP_ALIVE)) {
+            struct heap *h = *at;
+            *at = h->next_dead;
+            h->exit_rounds = 0;
+            return h;
+        }
+    }
+    return NULL;
+}
+
 /* A heap whose thread has exited, or a new one. */
 static struct heap *heap_acquire(void)
 {
@@ -93,15 +115,11 @@ static struct heap *heap_acquire(void)
         lock_release(&heaps_lock);
         return h; /* ALIVE, counted and locked already */
     }
-    for (struct heap **at = &dead_heaps; *at != NULL; at = &(*at)->next_dead) {
-        uint32_t dead = HEAP_DEAD;
-        if (cas_strong_seq_cst(&(*at)->state, &dead, HEAP_ALIVE)) {
-            h = *at;
-            *at = h->next_dead;
-            h->exit_rounds = 0;
-            break;
-        }
-    }
+    h = heap_revive_locked(&warm_heaps);
+    if (h != NULL)
+        store_relaxed(&warm_count, warm_count - 1);
+    else
+        h = heap_revive_locked(&cold_heaps);
     if (h == NULL) {
         h = meta_alloc(sizeof *h);
         if (h != NULL) {
@@ -124,9 +142,33 @@ static struct heap *heap_acquire(void)
  */
 #define LAST_ROUND (PTHREAD_DESTRUCTOR_ITERATIONS - 2 * HAKMEM_TSAN)
 
+/* h, dead or about to be, waits for the next thread. */
+static void heap_list_dead(struct heap *h, bool warm)
+{
+    struct heap **list = warm ? &warm_heaps : &cold_heaps;
+    lock_take(&heaps_lock);
+    h->next_dead = *list;
+    *list = h;
+    store_relaxed(&warm_count, warm_count + warm);
+    lock_release(&heaps_lock);
+}
+
+/* May h, whose thread exits, keep its bins? Of several that exit at a time a few too many may. */
+static bool heap_stays_warm(struct heap *h)
+{
+    return load_relaxed(&warm_count) < WARM_HEAPS && heap_has_bins() && option_now(purge_delay) != 0 &&
+           heap_hold_limit(h) > 0;
+}
+
 static void heap_end_thread(struct heap *h)
 {
-    heap_trim(h);
+    bool warm = heap_stays_warm(h);
+    if (warm)
+        heap_rest(h);
+    else
+        heap_trim(h);
+    h->died_ms = warm ? os_now_ms() : 0;
+    h->visits = 0;
     heap_self = &heap_exited;
     lock_take(&heaps_lock);
     store_relaxed(&heaps_alive, heaps_alive - 1);
@@ -135,10 +177,34 @@ static void heap_end_thread(struct heap *h)
     lock_release(&heaps_lock);
     if (!remote_queue_is_empty(&h->queue))
         foreign_drain_dead(h);
+    heap_list_dead(h, warm);
+}
+
+void heap_cool(uint64_t until_ms)
+{
+    struct heap *claimed = NULL;
+    if (load_relaxed(&warm_count) == 0)
+        return;
     lock_take(&heaps_lock);
-    h->next_dead = dead_heaps;
-    dead_heaps = h;
+    for (struct heap **at = &warm_heaps; *at != NULL;) {
+        struct heap *h = *at;
+        if (h->died_ms > until_ms || !foreign_claim_dead(h)) { /* young, or somebody drains it: the next time */
+            at = &h->next_dead;
+            continue;
+        }
+        *at = h->next_dead;
+        store_relaxed(&warm_count, warm_count - 1);
+        h->next_dead = claimed;
+        claimed = h;
+    }
     lock_release(&heaps_lock);
+    while (claimed != NULL) {
+        struct heap *h = claimed;
+        claimed = h->next_dead;
+        heap_trim(h);
+        foreign_leave_dead(h);
+        heap_list_dead(h, false);
+    }
 }
 
 /*

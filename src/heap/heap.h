@@ -32,8 +32,10 @@
  *   sum of the blocks in the bins of the pool classes == arena_bytes
  *
  * Life of a heap: made or taken over by a thread (ALIVE) -> the thread exits:
- * bins go home, empty slabs go back (DEAD) -> emptied by whoever frees into it
- * (DEAD -> BUSY -> DEAD) or taken over (DEAD -> ALIVE). Heaps are never freed.
+ * the arena and empty slabs go back, and bins go home unless it stays warm for
+ * the next thread (DEAD) -> emptied by whoever frees into it, cooled when no
+ * thread came (DEAD -> BUSY -> DEAD), or taken over (DEAD -> ALIVE). Heaps are
+ * never freed.
  */
 #ifndef HAKMEM_HEAP_HEAP_H
 #define HAKMEM_HEAP_HEAP_H
@@ -65,6 +67,7 @@ struct heap {
     uint8_t exit_rounds;                  /* rounds of key destructors seen */
     uint32_t ticks;                       /* slow paths since the last look at the clock */
     uint32_t round;                       /* of heap_round, that it has followed */
+    uint32_t visits;                      /* by others, since its thread exited */
     struct slab *held[SLAB_CLASSES];
     struct slab *fresh[SLAB_CLASSES];
     struct list partial[SLAB_CLASSES];
@@ -86,7 +89,8 @@ struct heap {
     uint32_t collect_at; /* atomic relaxed: rings in the queue that call for collecting */
     pthread_mutex_t owner; /* robust; locked by the owner for life, so that its death is seen */
     struct heap *next_heap; /* constant after it was listed: list of all heaps */
-    struct heap *next_dead; /* heaps_lock: list of heaps to take over */
+    struct heap *next_dead; /* heaps_lock: list of heaps to take over; else who holds it BUSY */
+    uint64_t died_ms;       /* heaps_lock: when its thread exited, while it is warm */
 };
 
 extern struct heap heap_none;   /* the heap of a thread that has not allocated */
@@ -225,6 +229,8 @@ size_t heap_prewarm(struct heap *h, size_t n, size_t count);
 void heap_trim(struct heap *h);
 /* Memory is short: give back all that can be had. */
 void heap_reclaim(struct heap *h);
+/* The bins of dead heaps whose threads exited at `until_ms` or before go home; no lock of heaps or orphan held. */
+void heap_cool(uint64_t until_ms);
 /* Follow a command from outside; look at the clock now and then, and give back what is old. */
 void heap_tick(struct heap *h);
 

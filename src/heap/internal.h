@@ -12,6 +12,12 @@ void heap_orphan_start(void);
 
 /* Rings in a queue that call for a look whether its owner sleeps. */
 #define COLLECT_RINGS 256
+/* Rings that a thread that frees others' blocks finds in its own queue and drains, needing no block. */
+#define DRAIN_RINGS 64
+/* Dead heaps that keep their bins; a few are enough where threads follow each other. */
+#define WARM_HEAPS 4
+/* Visits of such a heap by those who free its blocks, after which no thread is expected to take it over. */
+#define COOL_VISITS 32
 
 static inline bool heap_is_real(const struct heap *h)
 {
@@ -78,11 +84,17 @@ static inline bool foreign_waits(const struct heap *h)
 bool foreign_drain(struct heap *h);
 /* h is DEAD and may have rings: empty it unless somebody else does. */
 void foreign_drain_dead(struct heap *h);
+/* DEAD -> BUSY; false when it is not DEAD. */
+bool foreign_claim_dead(struct heap *h);
+/* Drain h, which was claimed, and leave it DEAD, until nothing came meanwhile. */
+void foreign_leave_dead(struct heap *h);
 
 /* refill.c */
 extern uint32_t heap_round; /* atomic: changed values have been published before it is raised */
 struct block *heap_refill(struct heap *h, unsigned c);
 /* The blocks of all bins go back to their slabs; no slab is held or fresh any more. */
 void heap_flush_bins(struct heap *h);
+/* What a thread gives back that leaves its bins to the next one. */
+void heap_rest(struct heap *h);
 
 #endif

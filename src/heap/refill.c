@@ -243,6 +243,9 @@ void heap_tick(struct heap *h)
     if (now - load_relaxed(&last_ms) < TICK_MS)
         return;
     store_relaxed(&last_ms, now);
+    uint64_t delay = option_now(purge_delay);
+    if (h != &heap_orphan && now >= delay) /* its lock is held */
+        heap_cool(now - delay);
     superslab_age(now);
     pool_age(now);
     large_age(now);
@@ -277,10 +280,20 @@ void heap_trim(struct heap *h)
     slab_return_ready(h, 0);
 }
 
+void heap_rest(struct heap *h)
+{
+    foreign_flush(h);
+    foreign_drain(h);
+    arena_flush(h);
+    slab_return_ready(h, 0);
+}
+
 void heap_reclaim(struct heap *h)
 {
     if (heap_is_real(h))
         heap_trim(h);
+    if (h != &heap_orphan) /* its lock is held */
+        heap_cool(UINT64_MAX);
     superslab_trim(0);
     pool_trim(0);
     large_unmap_free();

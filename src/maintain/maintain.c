@@ -140,6 +140,7 @@ size_t maintain_purge(struct heap *h, size_t keep)
     size_t bytes = 0;
     if (h != &heap_none && h != &heap_exited)
         heap_trim(h);
+    heap_cool(UINT64_MAX);
     bytes += superslab_trim(keep);
     bytes += pool_trim(keep);
     bytes += large_trim(keep);

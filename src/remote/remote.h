@@ -97,6 +97,11 @@ static inline void remote_cache_clear(struct remote_cache *cache, struct remote_
 
 /* Post a batch of at most 65,535 blocks. Returns the number of rings in the queue now. */
 unsigned remote_queue_post(struct remote_queue *queue, const struct remote_batch *batch);
+/* Rings in the queue just now. */
+static inline unsigned remote_queue_rings(const struct remote_queue *queue)
+{
+    return (unsigned)(load_relaxed(&queue->word) >> REMOTE_POINTER_BITS);
+}
 /* Take all rings; the result is NULL, or the newest ring, linked by `link`. */
 struct ring *remote_queue_take(struct remote_queue *queue);
 /* For the order "mark dead, then look": sequentially consistent. */

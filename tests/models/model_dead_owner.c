@@ -53,6 +53,13 @@ static void starts_and_exits(void *unused)
     world_thread_exit();
 }
 
+/* Time passes, or memory is short. */
+static void cools(void *unused)
+{
+    (void)unused;
+    heap_cool(UINT64_MAX);
+}
+
 /* Two blocks of one slab, and one of another. */
 static void make(void)
 {
@@ -90,6 +97,14 @@ static void dead_setup(void)
     make_dead();
     explore_thread(frees, block[0], &heap_exited);
     explore_thread(frees, block[2], &heap_exited);
+}
+
+static void cool_setup(void)
+{
+    make_dead();
+    explore_thread(frees, block[0], &heap_exited);
+    explore_thread(cools, NULL, &heap_none);
+    explore_thread(starts, NULL, &heap_none);
 }
 
 static void dead_takeover_setup(void)
@@ -130,6 +145,7 @@ int main(int argc, char **argv)
         {"posts_while_the_owner_exits", exit_setup, world_check},
         {"exit_and_takeover", takeover_setup, world_check},
         {"posts_to_a_dead_heap", dead_setup, world_check},
+        {"cooled_while_others_free_and_start", cool_setup, world_check},
         {"takeover_and_second_exit", dead_takeover_setup, world_check},
         {"collect_while_the_owner_exits", collect_setup, world_check},
         {"both_exit", both_exit_setup, world_check},

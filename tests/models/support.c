@@ -25,7 +25,9 @@ const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {1, 1, 2};
 const uint8_t pool_class_of_kib[SIZE_POOL_MAX / KIB + 1];
 
 struct options hakmem_options = {.merged_cache = true};
-struct options_run hakmem_options_run[OPTIONS_COPIES] = {{.batch_refill = true, .remote_drain = true}};
+/* A thread may hold something, so that its bins outlive it, and no whole slab. */
+struct options_run hakmem_options_run[OPTIONS_COPIES] = {
+    {.batch_refill = true, .remote_drain = true, .thread_hold = 64, .process_hold = 64 * HEAPS}};
 uint32_t options_current;
 struct registry_root registry_root __attribute__((aligned(4096)));
 size_t registry_grown;
@@ -328,6 +330,7 @@ void world_check(void)
 {
     for (unsigned i = 0; i < HEAPS && made[i] != NULL; i++)
         heap_check(made[i]);
+    heap_cool(UINT64_MAX); /* what a dead heap keeps for the next thread */
     for (unsigned i = 0; i < SLABS; i++) {
         struct slab *s = &slabs[i];
         unsigned count = 0, listed = 0;

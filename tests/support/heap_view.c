@@ -41,10 +41,11 @@ static size_t large_in_use(void)
     return totals.live;
 }
 
-/* The orphan heap keeps its bins until its next call. */
+/* The orphan heap keeps its bins until its next call, and a dead one until a thread takes it over. */
 static void trim_all(void)
 {
     heap_trim(mine);
+    heap_cool(UINT64_MAX);
     heap_orphan_start();
     lock_take(&heap_orphan_lock);
     heap_trim(&heap_orphan);

@@ -137,6 +137,8 @@ static void a_dead_heap_is_looked_at_as_well(void **state)
 
     (void)state;
     run_in_thread(leave_a_block, &p);
+    assert_int_equal(heap_audit(mine, STDERR_FILENO), 0); /* its bins are warm */
+    heap_cool(UINT64_MAX);
     s = registry_find(p);
     assert_ptr_equal(s->owner, dead);
     assert_seen(s->countdown, s->countdown + 1);

@@ -183,6 +183,7 @@ static void who_frees_the_last_blocks_of_a_dead_heap_empties_it(void **state)
 {
     (void)state;
     run_in_thread(leave_blocks, NULL);
+    heap_cool(UINT64_MAX);
     assert_int_equal(dead->state, HEAP_DEAD);
     assert_int_equal(heap_view_live(dead), 600);
     heap_view_check(dead);
@@ -209,6 +210,74 @@ static void a_heap_that_nobody_may_touch_is_left_alone(void **state)
     foreign_drain_dead(dead);
     assert_int_equal(dead->state, HEAP_DEAD);
     assert_int_equal(heap_view_live(dead), 0);
+}
+
+/* A visit of a dead heap: a block of it is freed and posted. */
+static void visit(void)
+{
+    heap_free(mine, block[--count], "free");
+    foreign_flush(mine);
+}
+
+static void a_warm_heap_that_is_often_visited_gives_up_its_bins(void **state)
+{
+    (void)state;
+    run_in_thread(leave_blocks, NULL);
+    heap_free(mine, block[--count], "free"); /* of the pool */
+    size_t binned = heap_binned_bytes(dead);
+    assert_true(binned > 0);
+    while (dead->visits < COOL_VISITS - 1) {
+        visit();
+        heap_view_check(dead);
+    }
+    assert_true(heap_binned_bytes(dead) >= binned); /* with what was freed of the held slabs */
+    visit();
+    assert_int_equal(heap_binned_bytes(dead), 0);
+    while (count > 0)
+        visit();
+    assert_int_equal(heap_view_live(dead), 0);
+    assert_int_equal(slabs_in_use(), 0);
+}
+
+/* ---- owners that free and never allocate ---- */
+
+static struct block *of_another; /* what free_first leaves */
+
+/* Each as a ring of its own. */
+static void free_first(void *argument)
+{
+    size_t n = *(const size_t *)argument;
+    struct heap *h = heap_of_thread();
+
+    for (; n > 0; n--)
+        heap_free(h, block[--count], "free");
+    foreign_flush(h);
+    of_another = heap_alloc(h, 64);
+}
+
+/* May one free of another's block leave rings in the queue that has n of them? */
+static bool leaves_rings(size_t n)
+{
+    run_in_thread(free_first, &n);
+    assert_int_equal(remote_queue_rings(&mine->queue), n);
+    heap_free(mine, of_another, "free");
+    n = remote_queue_rings(&mine->queue);
+    foreign_drain(mine);
+    return n > 0;
+}
+
+static void who_only_frees_drains_a_queue_that_is_long(void **state)
+{
+    (void)state;
+    OPTION_SET(remote_batch) = 0;
+    fill(3 * DRAIN_RINGS, 64);
+    assert_true(leaves_rings(DRAIN_RINGS - 1));
+    assert_false(leaves_rings(DRAIN_RINGS));
+    OPTION_SET(remote_drain) = false;
+    assert_true(leaves_rings(DRAIN_RINGS));
+    assert_int_equal(heap_view_live(mine), count);
+    while (count > 0)
+        heap_free(mine, block[--count], "free");
 }
 
 static void free_without_a_heap(void *argument)
@@ -239,7 +308,9 @@ int main(void)
         TEST(a_refill_takes_home_what_others_freed_before_it_asks_for_more),
         TEST(slabs_of_an_owner_that_sleeps_are_given_back_for_it),
         TEST(who_frees_the_last_blocks_of_a_dead_heap_empties_it),
+        TEST(a_warm_heap_that_is_often_visited_gives_up_its_bins),
         TEST(a_heap_that_nobody_may_touch_is_left_alone),
+        TEST(who_only_frees_drains_a_queue_that_is_long),
         TEST(a_thread_that_has_lost_its_heap_posts_each_block_at_once),
     };
 

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "heap/internal.h"
+#include "maintain/maintain.h"
 #include "support/heap_view.h"
 #include "support/support.h"
 #include "support/unit.h"
@@ -107,6 +108,10 @@ static void a_thread_that_exits_leaves_its_heap_dead_and_gives_back_what_is_empt
     run_in_thread(use_a_heap, NULL);
     assert_int_equal(heap_count_alive(), 1);
     assert_int_equal(others->state, HEAP_DEAD);
+    assert_int_equal(pool_in_use(), 0);
+    heap_view_check(others);
+    heap_cool(UINT64_MAX);
+    assert_int_equal(others->state, HEAP_DEAD);
     assert_int_equal(slabs_in_use(), 1);
     assert_int_equal(pool_in_use(), 0);
     assert_int_equal(heap_view_live(others), 1);
@@ -134,10 +139,114 @@ static void the_next_thread_takes_a_dead_heap_over_with_its_slabs(void **state)
 
     (void)state;
     run_in_thread(use_a_heap, NULL);
+    heap_cool(UINT64_MAX); /* the slab is listed as partial, not held */
     before = heaps();
     run_in_thread(take_over, others);
     assert_int_equal(heaps(), before);
+    heap_cool(UINT64_MAX);
     assert_int_equal(slabs_in_use(), 0);
+}
+
+/* ---- warm heaps: dead ones that keep their bins ---- */
+
+static void look_at_the_refills(void *argument)
+{
+    struct heap *h = heap_of_thread();
+    uint64_t before = load_relaxed(&h->counters.value[COUNTER_refills]);
+
+    heap_free(h, heap_alloc(h, 100), "free");
+    *(uint64_t *)argument = load_relaxed(&h->counters.value[COUNTER_refills]) - before;
+    others = h;
+}
+
+static uint64_t refills_of_the_next_thread(void)
+{
+    uint64_t refills;
+
+    run_in_thread(look_at_the_refills, &refills);
+    return refills;
+}
+
+static void a_thread_that_follows_soon_begins_with_the_blocks_of_the_last(void **state)
+{
+    (void)state;
+    assert_int_equal(refills_of_the_next_thread(), 1);
+    assert_true(heap_binned_bytes(others) > 0);
+    assert_int_equal(refills_of_the_next_thread(), 0);
+    heap_cool(others->died_ms - 1); /* not that long */
+    assert_int_equal(refills_of_the_next_thread(), 0);
+    heap_cool(others->died_ms);
+    assert_int_equal(heap_binned_bytes(others), 0);
+    assert_int_equal(slabs_in_use(), 0);
+    assert_int_equal(refills_of_the_next_thread(), 1);
+}
+
+static void where_nothing_may_be_held_no_heap_stays_warm(void **state)
+{
+    (void)state;
+    OPTION_SET(thread_hold) = 0;
+    refills_of_the_next_thread();
+    assert_int_equal(heap_binned_bytes(others), 0);
+    assert_int_equal(slabs_in_use(), 0);
+    unit_defaults(state);
+    OPTION_SET(purge_delay) = 0;
+    refills_of_the_next_thread();
+    assert_int_equal(heap_binned_bytes(others), 0);
+}
+
+static void memory_that_is_asked_for_comes_from_warm_heaps_too(void **state)
+{
+    (void)state;
+    refills_of_the_next_thread();
+    maintain_purge(mine, 0);
+    assert_int_equal(heap_binned_bytes(others), 0);
+    assert_int_equal(slabs_in_use(), 0);
+    refills_of_the_next_thread();
+    heap_reclaim(mine);
+    assert_int_equal(slabs_in_use(), 0);
+}
+
+static void one_more_is_warm(struct heap *h, void *count)
+{
+    *(size_t *)count += h != mine && heap_binned_bytes(h) > 0;
+}
+
+struct sleeper {
+    pthread_t thread;
+    sem_t has_a_bin, go;
+};
+
+static void *sleep_with_a_bin(void *argument)
+{
+    struct sleeper *sleeper = argument;
+    struct heap *h = heap_of_thread();
+
+    heap_free(h, heap_alloc(h, 100), "free");
+    sem_post(&sleeper->has_a_bin);
+    while (sem_wait(&sleeper->go) != 0)
+        continue;
+    return NULL;
+}
+
+static void few_heaps_stay_warm(void **state)
+{
+    struct sleeper sleeper[WARM_HEAPS + 3];
+    size_t warm = 0, sleepers = sizeof sleeper / sizeof sleeper[0];
+
+    (void)state;
+    for (size_t i = 0; i < sleepers; i++) {
+        sem_init(&sleeper[i].has_a_bin, 0, 0);
+        sem_init(&sleeper[i].go, 0, 0);
+        assert_int_equal(pthread_create(&sleeper[i].thread, NULL, sleep_with_a_bin, &sleeper[i]), 0);
+        while (sem_wait(&sleeper[i].has_a_bin) != 0)
+            continue;
+    }
+    for (size_t i = 0; i < sleepers; i++) {
+        sem_post(&sleeper[i].go);
+        assert_int_equal(pthread_join(sleeper[i].thread, NULL), 0);
+    }
+    heap_walk(one_more_is_warm, &warm);
+    assert_int_equal(warm, WARM_HEAPS);
 }
 
 static void vanish(void *argument)
@@ -308,6 +417,10 @@ int main(void)
         TEST(what_is_not_in_a_slab_of_the_heap_is_not_pushed),
         TEST(a_thread_that_exits_leaves_its_heap_dead_and_gives_back_what_is_empty),
         TEST(the_next_thread_takes_a_dead_heap_over_with_its_slabs),
+        TEST(a_thread_that_follows_soon_begins_with_the_blocks_of_the_last),
+        TEST(where_nothing_may_be_held_no_heap_stays_warm),
+        TEST(memory_that_is_asked_for_comes_from_warm_heaps_too),
+        TEST(few_heaps_stay_warm),
         TEST(a_heap_whose_thread_vanished_is_found_by_a_later_one),
         TEST(a_thread_after_its_exit_allocates_from_the_orphan_heap),
         TEST(in_a_child_the_heaps_of_the_other_threads_are_frozen),
