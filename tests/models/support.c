@@ -27,7 +27,8 @@ const uint8_t pool_class_of_kib[SIZE_POOL_MAX / KIB + 1];
 struct options hakmem_options = {.merged_cache = true};
 /* A thread may hold something, so that its bins outlive it, and no whole slab. */
 struct options_run hakmem_options_run[OPTIONS_COPIES] = {
-    {.batch_refill = true, .remote_drain = true, .thread_hold = 64, .process_hold = 64 * HEAPS}};
+    {.batch_refill = true, .remote_drain = true, .purge_delay = 1, .thread_hold = 64,
+     .process_hold = 64 * HEAPS}};
 uint32_t options_current;
 struct registry_root registry_root __attribute__((aligned(4096)));
 size_t registry_grown;
