@@ -32,6 +32,18 @@ static inline void list_remove(struct list *node)
     list_init(node);
 }
 
+/* All nodes of `from`, which is empty then, behind those of l. */
+static inline void list_append(struct list *l, struct list *from)
+{
+    if (list_is_empty(from))
+        return;
+    from->next->prev = l->prev;
+    l->prev->next = from->next;
+    from->prev->next = l;
+    l->prev = from->prev;
+    list_init(from);
+}
+
 static inline struct list *list_front(const struct list *l) { return list_is_empty(l) ? NULL : l->next; }
 
 #endif

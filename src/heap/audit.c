@@ -127,18 +127,24 @@ static void audit_region(struct region *region, void *context)
     }
 }
 
-/* Partial lists hold slabs of their class in the listed role. */
+/* A list of partial slabs of class c: they have the listed role. */
+static void audit_partial(struct heap_audit *audit, const struct list *partial, unsigned c)
+{
+    for (const struct list *at = partial->next; at != partial; at = at->next) {
+        const struct slab *s = container_of(at, struct slab, link);
+        if (s->role != ROLE_LISTED || s->size_class != c || s->owner != audit->heap)
+            audit_report(audit, s, "role of a slab in a partial list", ROLE_LISTED, s->role);
+        else if (slab_free_count(s) == 0 && s->carved == s->capacity)
+            audit_report(audit, s, "free blocks of a listed slab", 1, 0);
+    }
+}
+
 static void audit_lists(struct heap_audit *audit)
 {
     struct heap *h = audit->heap;
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
-        for (struct list *at = h->partial[c].next; at != &h->partial[c]; at = at->next) {
-            struct slab *s = container_of(at, struct slab, link);
-            if (s->role != ROLE_LISTED || s->size_class != c || s->owner != h)
-                audit_report(audit, s, "role of a slab in a partial list", ROLE_LISTED, s->role);
-            else if (slab_free_count(s) == 0 && s->carved == s->capacity)
-                audit_report(audit, s, "free blocks of a listed slab", 1, 0);
-        }
+        audit_partial(audit, &h->partial[c], c);
+        audit_partial(audit, &h->inherited[c], c);
         struct slab *held = h->held[c], *fresh = h->fresh[c];
         if (held != NULL && (held->role != ROLE_HELD || held->owner != h || held->list != &h->bin[c]))
             audit_report(audit, held, "role of a held slab", ROLE_HELD, held->role);

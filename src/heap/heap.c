@@ -39,8 +39,10 @@ static void heap_init(struct heap *h, enum heap_state state)
     h->class_of[0] = 1;
     for (size_t n = 1; n < SIZE_TABLE_ENTRIES; n += BLOCK_ALIGN)
         memset(&h->class_of[n], (int)size_class_of(n), BLOCK_ALIGN);
-    for (unsigned c = 0; c < SLAB_CLASSES; c++)
+    for (unsigned c = 0; c < SLAB_CLASSES; c++) {
         list_init(&h->partial[c]);
+        list_init(&h->inherited[c]);
+    }
     list_init(&h->ready);
     h->arena_next = SLAB_CLASSES;
     store_relaxed(&h->collect_at, COLLECT_RINGS);
@@ -266,6 +268,18 @@ size_t heap_count_alive(void)
     return load_relaxed(&heaps_alive);
 }
 
+/*
+ * A block of a page that is shared with the parent costs a copy of the page; a
+ * new page is as large, and all of its blocks are free.
+ */
+static void heap_inherit(struct heap *h)
+{
+    for (unsigned c = 1; c < SLAB_CLASSES; c++) {
+        list_append(&h->inherited[c], &h->partial[c]);
+        h->afresh[c] = AFRESH_SLABS;
+    }
+}
+
 void heap_fork_child(void)
 {
     size_t alive = 0;
@@ -278,6 +292,7 @@ void heap_fork_child(void)
             /* The mutex names the thread of the parent: unlocking it would fail for ever. */
             heap_owner_init(h);
             (void)pthread_mutex_trylock(&h->owner);
+            heap_inherit(h);
         }
         alive += mine;
     }

@@ -11,6 +11,7 @@
  *   held[c]     slab whose free blocks are bin[c]
  *   fresh[c]    slab with room that was never carved; may be the held one
  *   partial[c]  slabs with free blocks, first in, first out
+ *   inherited[c]  of a forked child: those of before, whose pages it would copy
  *   ready       empty slabs kept for any class
  *   arena_*     bytes in the bins of the pool  remote      foreign frees on their way
  *   ----- shared with other threads -------------------------------------------
@@ -71,6 +72,8 @@ struct heap {
     struct slab *held[SLAB_CLASSES];
     struct slab *fresh[SLAB_CLASSES];
     struct list partial[SLAB_CLASSES];
+    struct list inherited[SLAB_CLASSES];  /* partial ones of before the fork */
+    uint8_t afresh[SLAB_CLASSES];         /* slabs to start before one of these is used */
     uint32_t slabs[SLAB_CLASSES];         /* slabs of the class that it started */
     struct list ready;
     size_t ready_count;

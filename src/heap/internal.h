@@ -14,6 +14,8 @@ void heap_orphan_start(void);
 #define COLLECT_RINGS 256
 /* Rings that a thread that frees others' blocks finds in its own queue and drains, needing no block. */
 #define DRAIN_RINGS 64
+/* Slabs of each class that a forked child starts before it uses partial ones of its parent's. */
+#define AFRESH_SLABS 4
 /* Dead heaps that keep their bins; a few are enough where threads follow each other. */
 #define WARM_HEAPS 4
 /* Visits of such a heap by those who free its blocks, after which no thread is expected to take it over. */

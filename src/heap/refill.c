@@ -127,14 +127,28 @@ static void slab_carve(struct heap *h, struct slab *s, unsigned c)
 }
 
 /* The partial slab that has waited longest: it has gathered the most blocks. */
-static struct slab *heap_take_partial(struct heap *h, unsigned c)
+static struct slab *heap_take_partial(struct list *partial)
 {
-    struct list *front = list_front(&h->partial[c]);
+    struct list *front = list_front(partial);
     if (front == NULL)
         return NULL;
     struct slab *s = container_of(front, struct slab, link);
     list_remove(&s->link);
     return s;
+}
+
+/* A slab of class c with a free block or room, where no other is partial and none is fresh. */
+static struct slab *heap_find_more(struct heap *h, unsigned c)
+{
+    struct slab *s = h->afresh[c] == 0 ? heap_take_partial(&h->inherited[c]) : NULL;
+    if (s != NULL)
+        return s;
+    s = slab_obtain(h, c);
+    if (s == NULL)
+        return heap_take_partial(&h->inherited[c]);
+    if (h->afresh[c] > 0)
+        h->afresh[c]--;
+    return h->fresh[c] = s;
 }
 
 /* A slab of class c with a free block, in the order of heap_refill; not held, not listed. */
@@ -143,20 +157,14 @@ static struct slab *heap_find_slab(struct heap *h, unsigned c)
     struct slab *s = h->fresh[c];
     if (s != NULL && s->free != NULL)
         return s;
-    struct slab *partial = heap_take_partial(h, c);
-    if (partial != NULL) {
-        if (partial->free == NULL)
-            slab_carve(h, partial, c);
-        return partial;
-    }
-    if (s == NULL && !option_now(remote_drain) && foreign_drain(h)) {
-        /* Switched off, it is the last resort before more memory. */
-        partial = heap_take_partial(h, c);
-        if (partial != NULL)
-            return partial;
-    }
-    if (s == NULL)
-        s = h->fresh[c] = slab_obtain(h, c);
+    struct slab *partial = heap_take_partial(&h->partial[c]);
+    /* Switched off, draining is the last resort before more memory. */
+    if (partial == NULL && s == NULL && !option_now(remote_drain) && foreign_drain(h))
+        partial = heap_take_partial(&h->partial[c]);
+    if (partial != NULL)
+        s = partial;
+    else if (s == NULL)
+        s = heap_find_more(h, c);
     if (s != NULL && s->free == NULL)
         slab_carve(h, s, c);
     return s;
@@ -178,7 +186,7 @@ static COLD struct block *heap_take_one(struct heap *h, struct slab *s, unsigned
 /*
  * Blocks for class c, whose bin is empty, in this order: what others freed, the
  * fresh slab's list, the next partial slab, the fresh slab's untouched room, a
- * new slab. Returns one block, the rest is in the bin; NULL when memory is short.
+ * new slab (in a forked child, after some, the next partial one of its parent's). Returns one block, the rest is in the bin; NULL when memory is short.
  */
 struct block *heap_refill(struct heap *h, unsigned c)
 {

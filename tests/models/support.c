@@ -95,6 +95,7 @@ static void heap_must_not_know(const struct heap *h, const struct slab *s)
             explore_require(registry_find(b) != s);
         for (const struct list *at = h->partial[c].next; at != &h->partial[c]; at = at->next)
             explore_require(at != &s->link);
+        explore_require(list_is_empty(&h->inherited[c]));
     }
 }
 

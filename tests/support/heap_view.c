@@ -187,7 +187,7 @@ void heap_view_check(struct heap *h)
     registry_walk(see_region, &view);
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         require(h->slabs[c] >= view.slabs[c]); /* others give back slabs of one that sleeps */
-        require(view.listed[c] == linked_length(&h->partial[c]));
+        require(view.listed[c] == linked_length(&h->partial[c]) + linked_length(&h->inherited[c]));
         require(h->held[c] == NULL || (h->held[c]->role == ROLE_HELD && h->held[c]->owner == h));
         require(h->fresh[c] == NULL || h->fresh[c]->owner == h);
     }

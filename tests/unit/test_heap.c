@@ -353,6 +353,43 @@ static void in_a_child_the_heaps_of_the_other_threads_are_frozen(void **state)
     assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+static void allocate_in_the_child(void)
+{
+    unsigned c = size_class_of(1024);
+    size_t before = mine->slabs[c];
+    const struct list *first = list_front(&mine->inherited[c]);
+
+    require(first != NULL && list_is_empty(&mine->partial[c]));
+    heap_view_check(mine);
+    while (mine->slabs[c] < before + AFRESH_SLABS) {
+        require(list_front(&mine->inherited[c]) == first);
+        require(heap_alloc(mine, 1024) != NULL);
+    }
+    while (list_front(&mine->inherited[c]) == first)
+        require(heap_alloc(mine, 1024) != NULL);
+    require(mine->slabs[c] == before + AFRESH_SLABS);
+    heap_view_check(mine);
+    require(heap_audit(mine, STDERR_FILENO) == 0);
+}
+
+static void a_child_starts_some_slabs_before_it_uses_partial_ones_of_its_parent(void **state)
+{
+    enum { SLABS = 4 };
+    size_t count = SLABS * (size_t)size_class_table[size_class_of(1024)].capacity;
+    void *block[MANY];
+
+    (void)state;
+    assert_in_range(count, 1, MANY);
+    for (size_t i = 0; i < count; i++)
+        block[i] = heap_alloc(mine, 1024);
+    for (size_t i = 0; i < count; i += 2)
+        heap_free(mine, block[i], "free");
+    assert_int_equal(unit_child_status(allocate_in_the_child), 0);
+    assert_true(list_is_empty(&mine->inherited[size_class_of(1024)]));
+    for (size_t i = 1; i < count; i += 2)
+        heap_free(mine, block[i], "free");
+}
+
 /* ---- at random, by several threads: blocks go from hand to hand ---- */
 
 struct parcel {
@@ -424,6 +461,7 @@ int main(void)
         TEST(a_heap_whose_thread_vanished_is_found_by_a_later_one),
         TEST(a_thread_after_its_exit_allocates_from_the_orphan_heap),
         TEST(in_a_child_the_heaps_of_the_other_threads_are_frozen),
+        TEST(a_child_starts_some_slabs_before_it_uses_partial_ones_of_its_parent),
         TEST(blocks_that_go_from_hand_to_hand_are_whole_and_none_is_lost),
     };
 

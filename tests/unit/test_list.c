@@ -88,6 +88,29 @@ static void a_node_that_was_removed_is_a_list_of_its_own(void **state)
     assert_is_order();
 }
 
+static void a_list_is_appended_as_a_whole(void **state)
+{
+    struct list more;
+
+    (void)state;
+    list_init(&more);
+    list_append(&head, &more); /* nothing to nothing */
+    assert_is_order();
+    for (int i = 0; i < 4; i++) {
+        list_push_back(i < 2 ? &head : &more, &node[i]);
+        insert_in_order(i, i);
+    }
+    list_append(&head, &more);
+    assert_is_order();
+    assert_true(list_is_empty(&more));
+    list_append(&head, &more);
+    assert_is_order();
+    list_append(&more, &head);
+    assert_true(list_is_empty(&head));
+    assert_ptr_equal(list_front(&more), &node[0]);
+    assert_ptr_equal(more.prev, &node[3]);
+}
+
 static void any_sequence_of_operations_keeps_the_order(void **state)
 {
     uint64_t random = 1;
@@ -124,6 +147,7 @@ int main(void)
         cmocka_unit_test_setup(a_new_list_is_empty_and_has_no_front, start),
         cmocka_unit_test_setup(front_and_back_are_the_two_ends, start),
         cmocka_unit_test_setup(a_node_that_was_removed_is_a_list_of_its_own, start),
+        cmocka_unit_test_setup(a_list_is_appended_as_a_whole, start),
         cmocka_unit_test_setup(any_sequence_of_operations_keeps_the_order, start),
     };
 
