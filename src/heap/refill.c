@@ -186,7 +186,8 @@ static COLD struct block *heap_take_one(struct heap *h, struct slab *s, unsigned
 /*
  * Blocks for class c, whose bin is empty, in this order: what others freed, the
  * fresh slab's list, the next partial slab, the fresh slab's untouched room, a
- * new slab (in a forked child, after some, the next partial one of its parent's). Returns one block, the rest is in the bin; NULL when memory is short.
+ * new slab (in a forked child, after some, the next partial one of its parent's).
+ * Returns one block, the rest is in the bin; NULL when memory is short.
  */
 struct block *heap_refill(struct heap *h, unsigned c)
 {
