@@ -299,7 +299,7 @@ NEW_ALIGNED_NOTHROW(NEW_ARRAY(St11align_val_tRKSt9nothrow_t))
 /* ---- delete: what the caller knows of the block is not needed to find its slab ---- */
 
 /* A block of another thread, a large one, the program's own, null, or no block at all. */
-static __attribute__((noinline)) void delete_missed(struct slab *s, void *block)
+static __attribute__((noinline)) void delete_missed(void *block, struct slab *s)
 {
     if (likely(heap_push_other(heap_self, s, block)))
         return;
@@ -311,9 +311,9 @@ static __attribute__((noinline)) void delete_missed(struct slab *s, void *block)
 
 static inline __attribute__((always_inline)) void delete_block(void *block)
 {
-    struct slab *s = registry_find_in_window(block);
-    if (unlikely(!heap_push(heap_self, s, block)))
-        delete_missed(s, block);
+    struct slab *s;
+    if (unlikely(!heap_push_in_window(heap_self, block, &s)))
+        delete_missed(block, s);
 }
 
 #define DELETE(name, ...)                                                                         \

@@ -29,7 +29,7 @@ static COLD void *malloc_large(size_t size)
 }
 
 /* The bin of class c is empty. */
-static __attribute__((noinline)) void *malloc_miss(struct heap *h, unsigned c, size_t size)
+static __attribute__((noinline)) void *malloc_miss(size_t size, struct heap *h, unsigned c)
 {
     if (unlikely(h == &heap_none)) {
         if (start_if_needed())
@@ -40,26 +40,26 @@ static __attribute__((noinline)) void *malloc_miss(struct heap *h, unsigned c, s
     return likely(p != NULL) ? p : malloc_out_of_memory();
 }
 
+/* Above the slabs: from the arena. */
+static __attribute__((noinline)) void *malloc_pool(size_t size, struct heap *h)
+{
+    if (unlikely(size > SIZE_POOL_MAX))
+        return malloc_large(size);
+    void *p = heap_pop_pool(h, size);
+    return likely(p != NULL) ? p : malloc_miss(size, h, pool_class_of_size(size));
+}
+
 /* Above the table: the class takes a few instructions more, the bin is the same. */
 static __attribute__((noinline)) void *malloc_medium(size_t size, struct heap *h)
 {
-    unsigned c;
-    if (likely(size <= SIZE_SLAB_MAX)) {
-        c = size_class_of(size);
-        struct block *b = h->bin[c];
-        if (likely(b != NULL)) {
-            h->bin[c] = b->next;
-            return b;
-        }
-    } else if (likely(size <= SIZE_POOL_MAX)) {
-        void *p = heap_pop_pool(h, size);
-        if (likely(p != NULL))
-            return p;
-        c = pool_class_of_size(size);
-    } else {
-        return malloc_large(size);
-    }
-    return malloc_miss(h, c, size);
+    if (unlikely(size > SIZE_SLAB_MAX))
+        return malloc_pool(size, h);
+    unsigned c = size_class_of(size);
+    struct block *b = h->bin[c];
+    if (unlikely(b == NULL))
+        return malloc_miss(size, h, c);
+    h->bin[c] = b->next;
+    return b;
 }
 
 HAKMEM_EXPORT void *API(malloc)(size_t size)
@@ -80,8 +80,11 @@ static COLD void free_slow(struct heap *h, void *p)
         heap_free(h, p, "free");
 }
 
-/* No block of a slab of this thread in the window: of the pool, of another thread, or large. */
-static __attribute__((noinline)) void free_other(struct heap *h, struct slab *s, void *p)
+/*
+ * No block of a slab of this thread in the window: of the pool, of another thread, or large.
+ * The arguments stand in the registers in which free has them.
+ */
+static __attribute__((noinline)) void free_other(void *p, struct slab *s, struct heap *h)
 {
     if (unlikely(!heap_push_other(h, s, p)))
         free_slow(h, p);
@@ -90,9 +93,9 @@ static __attribute__((noinline)) void free_other(struct heap *h, struct slab *s,
 HAKMEM_EXPORT void API(free)(void *block)
 {
     struct heap *h = heap_self;
-    struct slab *s = registry_find_in_window(block);
-    if (unlikely(!heap_push(h, s, block)))
-        free_other(h, s, block);
+    struct slab *s;
+    if (unlikely(!heap_push_in_window(h, block, &s)))
+        free_other(block, s, h);
 }
 
 HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)

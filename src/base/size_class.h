@@ -21,6 +21,8 @@
 #define BLOCK_ALIGN ((size_t)16)
 #define GRANULE_SHIFT 16
 #define GRANULE ((size_t)1 << GRANULE_SHIFT)
+#define POOL_UNIT_SHIFT 10 /* in these the pool reckons */
+#define POOL_UNIT ((size_t)1 << POOL_UNIT_SHIFT)
 
 #define CLASS_COUNT 73                 /* with class 0 */
 #define CLASS_LAST (CLASS_COUNT - 1)

@@ -161,7 +161,7 @@ void arena_free(struct heap *h, struct slab *s, struct block *p, const char *fun
             arena_overflow(h, most);
         h->arena_limit = h->arena_want < most ? h->arena_want : most;
     }
-    if (heap_push_pool(h, s, p))
+    if (heap_push_pool(h, pool_units_at(s, p), p))
         return;
     p->next = NULL;
     pool_give(p, function);

@@ -63,6 +63,7 @@ struct heap {
     /* Hit path; owner thread only. */
     struct block *bin[CLASS_COUNT];
     uint8_t class_of[SIZE_TABLE_ENTRIES]; /* constant after the heap is made */
+    uint8_t pool_class_of[SIZE_POOL_MAX / POOL_UNIT + 1]; /* by units; constant, too */
 
     /* Slow paths; owner thread only, or who holds the heap BUSY. */
     uint8_t exit_rounds;                  /* rounds of key destructors seen */
@@ -96,8 +97,8 @@ struct heap {
     uint64_t died_ms;       /* heaps_lock: when its thread exited, while it is warm */
 };
 
-extern struct heap heap_none;   /* the heap of a thread that has not allocated */
-extern struct heap heap_exited; /* the heap of a thread after its last destructor */
+extern struct heap heap_none HIDDEN;   /* the heap of a thread that has not allocated */
+extern struct heap heap_exited HIDDEN; /* the heap of a thread after its last destructor */
 
 /* The only thread-local variable of the library. */
 extern __thread struct heap *heap_self __attribute__((tls_model("initial-exec")));
@@ -117,7 +118,7 @@ static inline void *heap_pop(struct heap *h, size_t n)
 /* The same for SIZE_SLAB_MAX < n <= SIZE_POOL_MAX. */
 static inline void *heap_pop_pool(struct heap *h, size_t n)
 {
-    unsigned c = pool_class_of_size(n);
+    unsigned c = h->pool_class_of[(n + POOL_UNIT - 1) / POOL_UNIT];
     struct block *b = h->bin[c];
     if (likely(b != NULL)) {
         h->bin[c] = b->next;
@@ -153,6 +154,19 @@ static inline bool heap_push(struct heap *h, struct slab *s, void *p)
 }
 
 /*
+ * Free p, if it is a block of h whose slab is in the window. False when it is
+ * not: then heap_push_other with the descriptor that is left at *s.
+ */
+static inline bool heap_push_in_window(struct heap *h, void *p, struct slab **s)
+{
+    *s = registry_find_in_window(p);
+    if (likely(*s != NULL))
+        return heap_push(h, *s, p);
+    *s = &registry_root.none; /* on this branch alone, or each free would load its address */
+    return false;
+}
+
+/*
  * Gather p, an address in s, a slab in use of another heap. False when no block
  * starts there, when others are to be posted first, or when h is no thread's
  * (it may gather nothing): then heap_free.
@@ -172,14 +186,13 @@ static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
 }
 
 /*
- * Free p, an address in a chunk of the pool whose descriptor is `s`, into the
- * arena of h. False when no block starts there, or one that was just freed, or
- * when there is no room (a thread without a heap has none): then heap_free.
+ * Free p, a block of the pool of `units`, into the arena of h. False when it has
+ * none, or was freed just before, or when there is no room (a thread without a
+ * heap has none): then heap_free.
  */
-static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
+static inline bool heap_push_pool(struct heap *h, unsigned units, void *p)
 {
-    unsigned units = pool_units_at(s, p);
-    unsigned c = pool_class_of_kib[units]; /* a unit is a KiB */
+    unsigned c = h->pool_class_of[units];
     size_t bytes = h->arena_bytes + units * POOL_UNIT;
     struct block *b = p;
     struct block *head = h->bin[c];
@@ -192,7 +205,7 @@ static inline bool heap_push_pool(struct heap *h, const struct slab *s, void *p)
 }
 
 /*
- * Free p, for which the window has `s`, no slab of h. False when there is more
+ * Free p, for which heap_push_in_window has left `s`. False when there is more
  * to do: then heap_free.
  */
 static inline bool heap_push_other(struct heap *h, struct slab *s, void *p)
@@ -201,12 +214,12 @@ static inline bool heap_push_other(struct heap *h, struct slab *s, void *p)
     if (likely(tag == TAG_SMALL))
         return heap_push_foreign(h, s, p);
     if (likely(tag == TAG_POOL))
-        return heap_push_pool(h, owner_load(&s->head), p);
+        return heap_push_pool(h, pool_units_in_window(s, p), p);
     s = registry_find(p);
     tag = load_relaxed(&s->tag);
     if (tag == TAG_SMALL)
         return heap_push(h, s, p) || heap_push_foreign(h, s, p);
-    return tag == TAG_POOL && heap_push_pool(h, s, p);
+    return tag == TAG_POOL && heap_push_pool(h, pool_units_at(s, p), p);
 }
 
 /*
@@ -242,8 +255,8 @@ void heap_tick(struct heap *h);
  * and the next slow path of any thread that has a heap calls heap_answer, with
  * no lock held. Set once, before a thread has a heap; NULL: nobody answers.
  */
-extern uint32_t heap_attention; /* atomic; cleared by who answers */
-extern void (*heap_answer)(struct heap *h);
+extern uint32_t heap_attention HIDDEN; /* atomic; cleared by who answers */
+extern void (*heap_answer)(struct heap *h) HIDDEN;
 /*
  * Options have changed, or (purge) memory is to go back: each heap forgets at
  * its next slow path what it derived from the old values, or trims itself.

@@ -6,7 +6,7 @@
 #include "heap/heap.h"
 #include "options/options.h"
 
-extern struct heap heap_orphan;
+extern struct heap heap_orphan HIDDEN;
 /* Make it ready; most processes never need it, and each start would pay for its pages. */
 void heap_orphan_start(void);
 
@@ -92,7 +92,7 @@ bool foreign_claim_dead(struct heap *h);
 void foreign_leave_dead(struct heap *h);
 
 /* refill.c */
-extern uint32_t heap_round; /* atomic: changed values have been published before it is raised */
+extern uint32_t heap_round HIDDEN; /* atomic: changed values have been published before it is raised */
 struct block *heap_refill(struct heap *h, unsigned c);
 /* The blocks of all bins go back to their slabs; no slab is held or fresh any more. */
 void heap_flush_bins(struct heap *h);

@@ -49,6 +49,7 @@
 #include <stdint.h>
 
 #include "base/atomic.h"
+#include "base/bits.h"
 #include "base/print.h"
 #include "hakmem/introspect.h"
 
@@ -142,9 +143,9 @@ struct options_run {
 
 enum { OPTIONS_COPIES = 4 };
 
-extern struct options hakmem_options;
-extern struct options_run hakmem_options_run[OPTIONS_COPIES];
-extern uint32_t options_current; /* atomic: index of the copy in force, released by options_reload */
+extern struct options hakmem_options HIDDEN;
+extern struct options_run hakmem_options_run[OPTIONS_COPIES] HIDDEN;
+extern uint32_t options_current HIDDEN; /* atomic: index of the copy in force, released by options_reload */
 
 /* The RUN values in force; fields by load_relaxed. For slow paths. */
 static inline const struct options_run *options_run(void)

@@ -224,7 +224,7 @@ static bool pool_map_locked(size_t size)
     chunk->used = chunk->dirty = chunk->touched = 0;
     chunk->freed_ms = os_now_ms();
     pool_list_idle_locked(chunk);
-    registry_set_pool((uintptr_t)base, size, &chunk->head);
+    registry_set_pool((uintptr_t)base, size, &chunk->head, chunk->map);
     registry_add(&chunk->region);
     run_insert(chunk, 0, chunk->units, true);
     chunk_count++;
@@ -269,9 +269,9 @@ static void pool_purge_locked(struct pool_chunk *chunk)
 static bool pool_unmap_locked(struct pool_chunk *chunk)
 {
     size_t size = chunk->region.size;
-    registry_set_pool(chunk->region.base, size, NULL);
+    registry_set_pool(chunk->region.base, size, NULL, chunk->map);
     if (!os_unmap((void *)chunk->region.base, size)) {
-        registry_set_pool(chunk->region.base, size, &chunk->head); /* too many mappings: it is kept */
+        registry_set_pool(chunk->region.base, size, &chunk->head, chunk->map); /* too many mappings: it is kept */
         return false;
     }
     for (unsigned at = 0; at < chunk->units;)

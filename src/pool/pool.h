@@ -41,12 +41,10 @@
 #include "pool/transfer.h"
 #include "registry/registry.h"
 
-#define POOL_UNIT_SHIFT 10
-#define POOL_UNIT ((size_t)1 << POOL_UNIT_SHIFT)
 #define POOL_CHUNK_MAX (8 * MIB)
 #define POOL_CHUNK_UNITS (POOL_CHUNK_MAX / POOL_UNIT)
 /* In an entry of the map: */
-#define POOL_RUN_FREE 0x8000u
+#define POOL_RUN_FREE 0x8000u /* makes it negative */
 #define POOL_RUN_CLEAN 0x4000u
 #define POOL_RUN_UNITS 0x3fffu
 
@@ -65,13 +63,26 @@ struct pool_chunk {
     uint16_t map[POOL_CHUNK_UNITS];
 };
 
-/* Units of the block that starts at p, an address of the chunk with descriptor `s`; 0: none does. */
+/* Units of the block that starts at p, in the unit that the map has `entry` for; 0: none does. */
+static inline unsigned pool_units_of_entry(uint16_t entry, const void *p)
+{
+    bool is_block = (int16_t)entry > 0; /* neither 0 nor FREE, the sign */
+    return is_block && (uintptr_t)p % POOL_UNIT == 0 ? entry : 0;
+}
+
+/* The same for p, an address of the chunk with descriptor `s`. */
 static inline unsigned pool_units_at(const struct slab *s, const void *p)
 {
     const struct pool_chunk *chunk = (const struct pool_chunk *)(const void *)s; /* head comes first */
-    uintptr_t offset = (uintptr_t)p - chunk->head.base;
-    unsigned entry = load_relaxed(&chunk->map[offset >> POOL_UNIT_SHIFT & (POOL_CHUNK_UNITS - 1)]);
-    return offset % POOL_UNIT != 0 || (entry & POOL_RUN_FREE) != 0 ? 0 : entry;
+    uintptr_t unit = ((uintptr_t)p - chunk->head.base) >> POOL_UNIT_SHIFT & (POOL_CHUNK_UNITS - 1);
+    return pool_units_of_entry(load_relaxed(&chunk->map[unit]), p);
+}
+
+/* The same for p, for which the window has `s`, the descriptor of a granule of the pool. */
+static inline unsigned pool_units_in_window(const struct slab *s, const void *p)
+{
+    const uint16_t *map = owner_load(&s->map);
+    return pool_units_of_entry(load_relaxed(&map[(uintptr_t)p % GRANULE >> POOL_UNIT_SHIFT]), p);
 }
 
 /* A block may serve a request for another class when it is larger by one part in so many at most. */

@@ -62,7 +62,7 @@ struct slab *registry_window_range(uintptr_t base, size_t size)
 {
     struct slab *first = registry_find_in_window((const void *)base);
     struct slab *last = registry_find_in_window((const void *)(base + size - GRANULE));
-    return first != &registry_root.none && last != &registry_root.none ? first : NULL;
+    return last != NULL ? first : NULL;
 }
 
 bool registry_reserve(uintptr_t base, size_t size)
@@ -97,14 +97,14 @@ void registry_set(uintptr_t base, size_t size, struct slab *s)
     }
 }
 
-void registry_set_pool(uintptr_t base, size_t size, struct slab *head)
+void registry_set_pool(uintptr_t base, size_t size, struct slab *head, const uint16_t *map)
 {
     registry_set(base, size, head);
     for (uintptr_t at = base; at < base + size; at += GRANULE) {
         struct slab *s = registry_window_range(at, GRANULE);
         if (s == NULL)
             continue;
-        owner_store(&s->head, head);
+        owner_store(&s->map, map + ((at - base) >> POOL_UNIT_SHIFT));
         store_relaxed(&s->tag, head != NULL ? TAG_POOL : TAG_NONE);
     }
 }

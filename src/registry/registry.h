@@ -35,7 +35,7 @@
  *
  *   address - registry_window_start -> granule -> registry_window[granule]
  *
- * Of a granule in a chunk of the pool this descriptor leads to the chunk's.
+ * Of a granule in a chunk of the pool this descriptor leads to the chunk's map.
  * Any other has no owner and the tag of a free slab or none: then the region
  * map tells.
  */
@@ -80,9 +80,9 @@ enum slab_role {
 /*
  * Descriptor of a slab, one cache line. Chunks of the pool and large spans begin
  * with one: no owner, and of the rest only tag and base. In the window a granule
- * of the pool has one, too: no owner, tag and head.
+ * of the pool has one, too: no owner, tag and map.
  *
- *    0 owner  8 list/head  16 free   24 countdown  28 level  30 carved
+ *    0 owner  8 list/map   16 free   24 countdown  28 level  30 carved
  *   32 capacity  34 tag class role index touched
  *   40 base      48 link
  *
@@ -106,7 +106,7 @@ struct slab {
                              any other field: the audit relies on it */
     union {
         struct block **list;  /* owner thread only: where its frees go; the audit reads it */
-        struct slab *head;    /* granule of the pool, in the window: the chunk's descriptor */
+        const uint16_t *map;  /* granule of the pool, in the window: where the chunk's map has its units */
     };
     struct block *free;   /* owner thread only; NULL while held; the audit reads it */
     uint32_t countdown;   /* owner thread only; walkers read it */
@@ -163,7 +163,7 @@ struct registry_root {
     uint64_t directory[REGISTRY_DIRECTORY_ENTRIES]; /* atomic; 0 -> leaf, once, under the lock */
 };
 
-extern struct registry_root registry_root;
+extern struct registry_root registry_root HIDDEN;
 
 /* The leaves, for readers in other processes: their entries in the directory, in the order of making. */
 struct registry_leaves {
@@ -194,26 +194,27 @@ static inline struct slab *registry_find(const void *p)
 
 #define REGISTRY_WINDOW_SIZE ((size_t)8 << 30)
 #define REGISTRY_WINDOW_GRANULES (REGISTRY_WINDOW_SIZE >> GRANULE_SHIFT)
-extern struct slab registry_window[REGISTRY_WINDOW_GRANULES];
+extern struct slab registry_window[REGISTRY_WINDOW_GRANULES]; /* by the GOT: free adds from there with one instruction */
 /*
  * First address of the window, rotated by four bits, as free compares it; before
  * the first region an address that no block has. Atomic; set once, released
  * before any descriptor of the window is. Who frees a block of the window knows
  * it, as he knows the descriptor.
  */
-extern uintptr_t registry_window_start;
+extern uintptr_t registry_window_start HIDDEN;
 
 /*
  * Like registry_find, without a load that waits for another one, for slabs and
  * granules of the pool in the window. What else `p` is: a descriptor without an
- * owner, whose tag is neither SMALL nor POOL. Async-signal-safe.
+ * owner, whose tag is neither SMALL nor POOL; NULL: no address of the window,
+ * or misaligned. Async-signal-safe.
  */
 static inline struct slab *registry_find_in_window(const void *p)
 {
     uintptr_t rotated = (uintptr_t)p >> 4 | (uintptr_t)p << (sizeof(uintptr_t) * 8 - 4);
     uintptr_t offset = rotated - plain_load(&registry_window_start);
     if (unlikely(offset >= REGISTRY_WINDOW_SIZE >> 4))
-        return &registry_root.none;
+        return NULL;
     return &registry_window[offset >> (GRANULE_SHIFT - 4)];
 }
 
@@ -224,8 +225,8 @@ struct slab *registry_window_range(uintptr_t base, size_t size);
 bool registry_reserve(uintptr_t base, size_t size);
 /* Point the granules of a reserved range at `s`; NULL: at nothing. */
 void registry_set(uintptr_t base, size_t size, struct slab *s);
-/* The same for a chunk of the pool, whose granules in the window lead to its descriptor `head`. */
-void registry_set_pool(uintptr_t base, size_t size, struct slab *head);
+/* The same for a chunk of the pool, whose granules in the window lead to its map, an entry for each unit. */
+void registry_set_pool(uintptr_t base, size_t size, struct slab *head, const uint16_t *map);
 
 enum region_kind { REGION_SUPERSLAB, REGION_POOL };
 
@@ -248,7 +249,7 @@ struct region {
 extern struct list registry_regions; /* head of the list of regions */
 
 /* Bytes of regions that were added since heap_tick asked last; atomic, relaxed. */
-extern size_t registry_grown;
+extern size_t registry_grown HIDDEN;
 
 /* Publish a region to the walkers. */
 void registry_add(struct region *region);

@@ -103,10 +103,10 @@ static void only_the_start_of_a_block_is_taken_and_not_twice_in_a_row(void **sta
 
     (void)state;
     give(p);
-    assert_false(heap_push_pool(mine, s, p));
+    assert_false(heap_push_pool(mine, pool_units_at(s, p), p));
     assert_ptr_equal(heap_pop_pool(mine, 30000), p);
     for (size_t inside = BLOCK_ALIGN; inside < 30000; inside += 1008)
-        assert_false(heap_push_pool(mine, s, p + inside));
+        assert_false(heap_push_pool(mine, pool_units_at(s, p + inside), p + inside));
     assert_int_equal(mine->arena_bytes, 0);
     give(p);
 }
