@@ -9,15 +9,19 @@
 #include "os/os.h"
 #include "superslab/superslab.h"
 
-/* b stands in the free list of s: end the program unless a block of s starts there. */
-static void slab_check_listed(const struct slab *s, const struct block *b)
+static _Noreturn COLD void slab_refuse_listed(const struct slab *s, const struct block *b)
 {
-    uintptr_t offset = (uintptr_t)b - s->base;
-    if (unlikely(offset >= GRANULE || offset >= s->carved * slab_block_size(s)))
-        fail_misuse("malloc", b, "corrupt list of free blocks: a freed block was written to",
-                    slab_block_size(s));
-    if (unlikely(slab_block_at(s, b) == UINT32_MAX))
-        fail_misuse("malloc", b, "an interior pointer was freed", slab_block_size(s));
+    size_t size = slab_block_size(s);
+    if ((uintptr_t)b - s->base < s->carved * size)
+        fail_misuse("malloc", b, "an interior pointer was freed", size);
+    fail_misuse("malloc", b, "corrupt list of free blocks: a freed block was written to", size);
+}
+
+/* b stands in the free list of s: end the program unless a carved block of s starts there. */
+static inline void slab_check_listed(const struct slab *s, const struct block *b)
+{
+    if (unlikely((uintptr_t)b - s->base >= GRANULE || slab_block_at(s, b) >= s->carved))
+        slab_refuse_listed(s, b);
 }
 
 /*
@@ -106,13 +110,13 @@ void slab_leave_used(struct slab *s)
     slab_unlist(s, s->capacity, size_class_table[s->size_class].rejoin);
 }
 
-/* s is not held any more: list it, leave it alone, or give it up. */
-void slab_park(struct heap *h, struct slab *s)
+/* s, of which `used` blocks are in use, serves nothing: list it, leave it alone, or give it up. */
+static void slab_place(struct heap *h, struct slab *s, uint32_t used)
 {
     const struct size_class *class = &size_class_table[s->size_class];
-    uint32_t used = slab_used(s);
     uint32_t free_blocks = s->carved - used;
     if (used == 0) {
+        slab_set_used(s, 0, 0);
         slab_retire(h, s);
     } else if (free_blocks >= class->rejoin || s->carved < s->capacity) {
         slab_set_used(s, used, 0);
@@ -121,6 +125,18 @@ void slab_park(struct heap *h, struct slab *s)
     } else {
         slab_unlist(s, used, class->rejoin - free_blocks);
     }
+}
+
+void slab_park(struct heap *h, struct slab *s)
+{
+    slab_place(h, s, slab_used(s));
+}
+
+/* A full slab has gathered enough free blocks: `used` are in use. */
+static void slab_rejoin(struct heap *h, struct slab *s, uint32_t used)
+{
+    counters_add(&h->counters, COUNTER_slabs_rejoined, 1);
+    slab_place(h, s, used);
 }
 
 void slab_credit(struct heap *h, struct slab *s, uint32_t n)
@@ -144,13 +160,10 @@ void slab_credit(struct heap *h, struct slab *s, uint32_t n)
         }
         break;
     default:
-        if (used > s->level) {
+        if (used > s->level)
             slab_set_used(s, used, s->level);
-        } else {
-            slab_set_used(s, used, 0);
-            counters_add(&h->counters, COUNTER_slabs_rejoined, 1);
-            slab_park(h, s);
-        }
+        else
+            slab_rejoin(h, s, used);
     }
 }
 
@@ -161,7 +174,10 @@ _Noreturn void heap_double_free(const struct slab *s, const struct block *b)
 
 void heap_slab_event(struct heap *h, struct slab *s)
 {
-    slab_credit(h, s, 0);
+    if (likely(s->role == ROLE_UNLISTED))
+        slab_rejoin(h, s, s->level);
+    else
+        slab_credit(h, s, 0);
 }
 
 /* Nothing of s is carved, and it is of class c. */
