@@ -105,25 +105,34 @@ void foreign_flush(struct heap *h)
 /* Part of what a heap may hold that its remote cache may have, on top. */
 #define REMOTE_PART 16
 
+/* h has posted: who only frees has no other occasion to drain its own queue. */
+static void foreign_drain_if_long(struct heap *h)
+{
+    if (remote_queue_rings(&h->queue) >= DRAIN_RINGS && option_now(remote_drain))
+        foreign_drain(h);
+}
+
+void heap_displace(struct heap *h, struct remote_batch *batch)
+{
+    struct remote_batch displaced = *batch;
+    remote_cache_clear(&h->remote, batch);
+    foreign_post(h, &displaced);
+    foreign_drain_if_long(h);
+}
+
 void foreign_free(struct heap *h, struct slab *s, struct block *p)
 {
     struct remote_cache *cache = &h->remote;
-    struct remote_batch *batch = &cache->batch[remote_cache_slot(s)];
     if (heap_is_real(h)) {
-        if (batch->first == p)
+        if (cache->batch[remote_cache_slot(s)].first == p)
             fail_misuse("free", p, "double free", slab_block_size(s));
         /* With many threads each may gather less. */
         size_t most = heap_hold_limit(h) / REMOTE_PART, batch_most = option_now(remote_batch);
         cache->limit = most < batch_most ? most : batch_most;
-        if (cache->bytes + slab_block_size(s) > cache->limit)
+        if (cache->bytes + slab_block_size(s) > cache->limit) {
             foreign_flush(h);
-        if (batch->slab != s && batch->slab != NULL) {
-            struct remote_batch displaced = *batch;
-            remote_cache_clear(cache, batch);
-            foreign_post(h, &displaced);
+            foreign_drain_if_long(h);
         }
-        if (remote_queue_rings(&h->queue) >= DRAIN_RINGS && option_now(remote_drain))
-            foreign_drain(h);
         if (heap_push_foreign(h, s, p))
             return;
     }

@@ -166,10 +166,13 @@ static inline bool heap_push_in_window(struct heap *h, void *p, struct slab **s)
     return false;
 }
 
+/* Post the blocks of another slab that stand where those of a new one are to be gathered. */
+void heap_displace(struct heap *h, struct remote_batch *batch);
+
 /*
  * Gather p, an address in s, a slab in use of another heap. False when no block
- * starts there, when others are to be posted first, or when h is no thread's
- * (it may gather nothing): then heap_free.
+ * starts there, when h may gather no more, or is no thread's (it may gather
+ * nothing): then heap_free.
  */
 static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
 {
@@ -180,7 +183,7 @@ static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
                  cache->bytes + class->size > cache->limit || batch->first == p))
         return false;
     if (unlikely(batch->slab != s && batch->slab != NULL))
-        return false;
+        heap_displace(h, batch);
     remote_cache_add(cache, batch, s, p, class->size);
     return true;
 }
