@@ -102,6 +102,19 @@ const struct mapping *maps_find(const struct maps *maps, uint64_t address)
     return low < maps->count && maps->item[low].start <= address ? &maps->item[low] : NULL;
 }
 
+bool maps_cover(const struct maps *maps, uint64_t start, uint64_t size)
+{
+    if (size > UINT64_MAX - start)
+        return false;
+    for (uint64_t at = start; at < start + size;) {
+        const struct mapping *m = maps_find(maps, at);
+        if (m == NULL || m->access[0] != 'r')
+            return false;
+        at = m->end;
+    }
+    return true;
+}
+
 void maps_free(struct maps *maps)
 {
     free(maps->item);

@@ -27,6 +27,8 @@ struct maps {
 bool maps_read(struct maps *maps, pid_t pid);
 /* The mapping that holds the address, or NULL. */
 const struct mapping *maps_find(const struct maps *maps, uint64_t address);
+/* Is all of [start, start + size) mapped and readable? */
+bool maps_cover(const struct maps *maps, uint64_t start, uint64_t size);
 void maps_free(struct maps *maps);
 
 #endif

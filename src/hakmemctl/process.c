@@ -49,6 +49,16 @@ bool process_read(const struct process *process, uint64_t address, void *to, siz
 }
 
 /* Pages whose presence is looked up at once. */
+bool process_is_mapped(const struct process *process, uint64_t address, uint64_t size)
+{
+    struct maps now;
+    if (maps_cover(&process->maps, address, size))
+        return true;
+    bool is_mapped = maps_read(&now, process->pid) && maps_cover(&now, address, size);
+    maps_free(&now);
+    return is_mapped;
+}
+
 #define PRESENT_BATCH 64
 #define PRESENT ((uint64_t)3 << 62) /* resident or swapped out */
 

@@ -54,9 +54,12 @@ bool process_has_ended(const struct process *process);
 bool process_read(const struct process *process, uint64_t address, void *to, size_t size);
 /*
  * The same, but pages that are not there are not asked for, and read as zeros: reading
- * them would fault them in. For memory that was mapped and never written.
+ * them would fault them in. For memory that is mapped, and may never have been
+ * written: what is not mapped gives zeros, too.
  */
 bool process_read_present(const struct process *process, uint64_t address, void *to, size_t size);
+/* Is all of the range mapped? Looks once more where it was not when the process was opened. */
+bool process_is_mapped(const struct process *process, uint64_t address, uint64_t size);
 /* Is a page of the range there? True as well when the kernel does not say. */
 bool process_is_touched(const struct process *process, uint64_t address, size_t size);
 /* Write into its memory; false with errno. */

@@ -198,21 +198,27 @@ void snapshot_free(struct snapshot *s)
     snapshot_drop(s);
 }
 
-/* Part by part, so that a wrong size meets its end before much memory is asked for. */
+/* Part by part: where a wrong size is not seen at once, little memory is asked for before it is. */
 static enum walk copy_chunk(struct snapshot *s, const struct process *process, uint64_t address, uint64_t size)
 {
+    if (!process_is_mapped(process, address, size))
+        return WALK_BROKEN;
     struct snapshot_copy *more = grow(s->copy, s->copies, sizeof *more);
     if (more == NULL)
         return WALK_NO_MEMORY;
     s->copy = more;
     struct snapshot_copy *copy = &s->copy[s->copies++];
     *copy = (struct snapshot_copy){address, 0, NULL};
-    while (copy->size < size) {
+    for (size_t room = 0; copy->size < size;) {
         size_t part = size - copy->size < PART ? (size_t)(size - copy->size) : PART;
-        char *bytes = realloc(copy->bytes, copy->size + part);
-        if (bytes == NULL)
-            return WALK_NO_MEMORY;
-        copy->bytes = bytes;
+        if (copy->size + part > room) {
+            room = size - room < room + PART ? (size_t)size : 2 * room + PART;
+            char *larger = realloc(copy->bytes, room);
+            if (larger == NULL)
+                return WALK_NO_MEMORY;
+            copy->bytes = larger;
+        }
+        char *bytes = copy->bytes;
         if (!process_read_present(process, address + copy->size, bytes + copy->size, part))
             return WALK_BROKEN;
         copy->size += part;

@@ -284,6 +284,45 @@ static void pointers_and_numbers_out_of_range_are_refused(void **state)
     process_close(&process);
 }
 
+/* Memory that is not there reads as zeros where pages are looked up first. */
+static void a_chunk_of_metadata_ends_where_its_mapping_does(void **state)
+{
+    struct process process;
+    struct snapshot snapshot;
+    uint64_t newest;
+    (void)state;
+    take(&snapshot, &process);
+    const struct hakmem_structures *d = &snapshot.structures;
+    assert_true(process_read(&process, d->meta.newest, &newest, 8));
+    struct lie lie = {.address = newest + d->meta.bytes, .value = (uint64_t)4 << 30};
+    assert_int_equal(take_lying(&process, &lie), STATUS_UNREADABLE);
+    assert_in_range(lie.reads, 1, 1000); /* seen at once */
+    snapshot_free(&snapshot);
+    process_close(&process);
+}
+
+static void what_is_mapped_is_known_beyond_the_start_of_the_look(void **state)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct process process;
+    (void)state;
+    open_child(&process);
+    const struct mapping *m = NULL;
+    for (size_t i = 0; i < process.maps.count && m == NULL; i++) {
+        if (strcmp(process.maps.item[i].path, "[stack]") == 0)
+            m = &process.maps.item[i];
+    }
+    assert_non_null(m);
+    assert_true(process_is_mapped(&process, m->start, m->end - m->start));
+    assert_true(process_is_mapped(&process, m->end - page, page));
+    assert_false(process_is_mapped(&process, m->end - page, 2 * page)); /* nothing lies behind the stack */
+    assert_false(process_is_mapped(&process, 0, page));
+    assert_false(process_is_mapped(&process, UINT64_MAX - page, 2 * page));
+    process.maps.count = 0; /* as if all had been mapped since then */
+    assert_true(process_is_mapped(&process, m->start, m->end - m->start));
+    process_close(&process);
+}
+
 static void wrong_bytes_anywhere_crash_nothing(void **state)
 {
     struct process process;
@@ -369,6 +408,8 @@ int main(void)
         cmocka_unit_test(looking_makes_no_page_resident),
         cmocka_unit_test(lists_that_loop_are_refused),
         cmocka_unit_test(pointers_and_numbers_out_of_range_are_refused),
+        cmocka_unit_test(a_chunk_of_metadata_ends_where_its_mapping_does),
+        cmocka_unit_test(what_is_mapped_is_known_beyond_the_start_of_the_look),
         cmocka_unit_test(wrong_bytes_anywhere_crash_nothing),
         cmocka_unit_test(a_description_of_garbage_is_refused),
         cmocka_unit_test(a_damaged_or_newer_page_is_refused_with_the_reason),
