@@ -156,10 +156,14 @@ static void heap_list_dead(struct heap *h, bool warm)
     lock_release(&heaps_lock);
 }
 
-/* May h, whose thread exits, keep its bins? Of several that exit at a time a few too many may. */
+/*
+ * May h, whose thread exits, keep its bins? No more heaps may than there are
+ * other threads. Of several that exit at a time a few too many may.
+ */
 static bool heap_stays_warm(struct heap *h)
 {
-    return load_relaxed(&warm_count) < WARM_HEAPS && heap_has_bins() && option_now(purge_delay) != 0 &&
+    size_t warm = load_relaxed(&warm_count), others = heap_count_alive() - 1;
+    return warm < WARM_HEAPS && warm < others && heap_has_bins() && option_now(purge_delay) != 0 &&
            heap_hold_limit(h) > 0;
 }
 
@@ -181,6 +185,8 @@ static void heap_end_thread(struct heap *h)
     if (!remote_queue_is_empty(&h->queue))
         foreign_drain_dead(h);
     heap_list_dead(h, warm);
+    if (load_relaxed(&warm_count) > heap_count_alive())
+        heap_cool(UINT64_MAX); /* threads become fewer */
 }
 
 void heap_cool(uint64_t until_ms)

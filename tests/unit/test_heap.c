@@ -228,25 +228,47 @@ static void *sleep_with_a_bin(void *argument)
     return NULL;
 }
 
-static void few_heaps_stay_warm(void **state)
+static void start_sleeper(struct sleeper *sleeper)
 {
-    struct sleeper sleeper[WARM_HEAPS + 3];
-    size_t warm = 0, sleepers = sizeof sleeper / sizeof sleeper[0];
+    sem_init(&sleeper->has_a_bin, 0, 0);
+    sem_init(&sleeper->go, 0, 0);
+    assert_int_equal(pthread_create(&sleeper->thread, NULL, sleep_with_a_bin, sleeper), 0);
+    while (sem_wait(&sleeper->has_a_bin) != 0)
+        continue;
+}
+
+static void end_sleeper(struct sleeper *sleeper)
+{
+    sem_post(&sleeper->go);
+    assert_int_equal(pthread_join(sleeper->thread, NULL), 0);
+}
+
+static size_t warm_heaps(void)
+{
+    size_t warm = 0;
+
+    heap_walk(one_more_is_warm, &warm);
+    return warm;
+}
+
+static void few_heaps_stay_warm_and_no_more_than_threads_live(void **state)
+{
+    enum { DEAD = WARM_HEAPS + 3, ALIVE = WARM_HEAPS + 1 };
+    struct sleeper sleeper[DEAD + ALIVE];
+    size_t bins = 0; /* of living threads */
 
     (void)state;
-    for (size_t i = 0; i < sleepers; i++) {
-        sem_init(&sleeper[i].has_a_bin, 0, 0);
-        sem_init(&sleeper[i].go, 0, 0);
-        assert_int_equal(pthread_create(&sleeper[i].thread, NULL, sleep_with_a_bin, &sleeper[i]), 0);
-        while (sem_wait(&sleeper[i].has_a_bin) != 0)
-            continue;
+    for (size_t i = 0; i < DEAD + ALIVE; i++)
+        start_sleeper(&sleeper[i]);
+    for (size_t i = 0; i < DEAD; i++)
+        end_sleeper(&sleeper[i]);
+    bins = ALIVE;
+    assert_int_equal(warm_heaps(), WARM_HEAPS + bins);
+    for (size_t i = DEAD; i < DEAD + ALIVE; i++) {
+        end_sleeper(&sleeper[i]);
+        bins--;
+        assert_in_range(warm_heaps(), bins, bins + heap_count_alive());
     }
-    for (size_t i = 0; i < sleepers; i++) {
-        sem_post(&sleeper[i].go);
-        assert_int_equal(pthread_join(sleeper[i].thread, NULL), 0);
-    }
-    heap_walk(one_more_is_warm, &warm);
-    assert_int_equal(warm, WARM_HEAPS);
 }
 
 static void vanish(void *argument)
@@ -457,7 +479,7 @@ int main(void)
         TEST(a_thread_that_follows_soon_begins_with_the_blocks_of_the_last),
         TEST(where_nothing_may_be_held_no_heap_stays_warm),
         TEST(memory_that_is_asked_for_comes_from_warm_heaps_too),
-        TEST(few_heaps_stay_warm),
+        TEST(few_heaps_stay_warm_and_no_more_than_threads_live),
         TEST(a_heap_whose_thread_vanished_is_found_by_a_later_one),
         TEST(a_thread_after_its_exit_allocates_from_the_orphan_heap),
         TEST(in_a_child_the_heaps_of_the_other_threads_are_frozen),
