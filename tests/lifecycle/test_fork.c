@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -30,6 +31,7 @@ enum {
 /* A pointer in a slot is a live block; who takes it out owns it. */
 static _Atomic(void *) slot[SLOTS];
 static atomic_bool stop;
+static atomic_int running; /* busy threads that are at work */
 
 static void exchange_some(uint64_t *random, int count)
 {
@@ -53,6 +55,7 @@ static void *busy_main(void *argument)
 {
     uint64_t random = 0x1234567 + (uintptr_t)argument;
 
+    atomic_fetch_add(&running, 1);
     while (!atomic_load_explicit(&stop, memory_order_relaxed))
         exchange_some(&random, 100);
     return NULL;
@@ -73,8 +76,12 @@ static void empty_slots(void)
 static void start_busy(pthread_t *thread)
 {
     atomic_store(&stop, false);
+    atomic_store(&running, 0);
     for (uintptr_t i = 0; i < BUSY; i++)
         require(pthread_create(&thread[i], NULL, busy_main, (void *)i) == 0);
+    /* The runtime's own locks do not survive a fork beside a starting thread. */
+    while (TEST_SANITIZED && atomic_load(&running) < BUSY)
+        sched_yield();
 }
 
 static void end_busy(pthread_t *thread)
