@@ -101,7 +101,11 @@ static void dead_setup(void)
 
 static void cool_setup(void)
 {
-    make_dead();
+    make();
+    world_heap(); /* another thread lives, so that the heap stays warm */
+    heap_self = first_heap;
+    world_thread_exit();
+    explore_require(first_heap->state == HEAP_DEAD && first_heap->died_ms == 0 && first_heap->bin[1] != NULL);
     explore_thread(frees, block[0], &heap_exited);
     explore_thread(cools, NULL, &heap_none);
     explore_thread(starts, NULL, &heap_none);
