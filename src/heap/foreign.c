@@ -51,10 +51,8 @@ bool foreign_claim_dead(struct heap *h)
 
 void foreign_leave_dead(struct heap *h)
 {
-    if (++h->visits == COOL_VISITS) {
-        heap_flush_bins(h);
-        slab_return_ready(h, 0);
-    }
+    if (++h->visits == COOL_VISITS)
+        heap_flush_bins(h); /* a dead heap keeps no empty slab */
     do {
         if (!remote_queue_is_empty(&h->queue))
             foreign_drain(h);

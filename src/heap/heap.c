@@ -174,7 +174,7 @@ static void heap_end_thread(struct heap *h)
         heap_rest(h);
     else
         heap_trim(h);
-    h->died_ms = warm ? os_now_ms() : 0;
+    h->died_ms = os_now_ms();
     h->visits = 0;
     heap_self = &heap_exited;
     lock_take(&heaps_lock);

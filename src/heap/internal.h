@@ -55,6 +55,7 @@ static inline bool heap_has_bins(void)
 void slab_check_head(const struct slab *s);
 COLD void slab_check_list(const struct slab *s);
 struct slab *slab_obtain(struct heap *h, unsigned c);
+/* s is not held any more: list it, leave it alone, or give it up. */
 void slab_park(struct heap *h, struct slab *s);
 /* s, every block of which is carved and in use, is held no more. */
 void slab_leave_used(struct slab *s);
@@ -94,7 +95,7 @@ void foreign_leave_dead(struct heap *h);
 /* refill.c */
 extern uint32_t heap_round HIDDEN; /* atomic: changed values have been published before it is raised */
 struct block *heap_refill(struct heap *h, unsigned c);
-/* The blocks of all bins go back to their slabs; no slab is held or fresh any more. */
+/* The blocks of the slabs' bins go back to them; no slab is held or fresh any more. */
 void heap_flush_bins(struct heap *h);
 /* What a thread gives back that leaves its bins to the next one. */
 void heap_rest(struct heap *h);

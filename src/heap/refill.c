@@ -262,7 +262,6 @@ void heap_tick(struct heap *h)
 
 void heap_flush_bins(struct heap *h)
 {
-    arena_flush(h);
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         struct slab *s = h->held[c];
         if (s != NULL) {
@@ -281,19 +280,18 @@ void heap_flush_bins(struct heap *h)
     }
 }
 
-void heap_trim(struct heap *h)
-{
-    foreign_flush(h);
-    foreign_drain(h);
-    heap_flush_bins(h);
-    slab_return_ready(h, 0);
-}
-
 void heap_rest(struct heap *h)
 {
     foreign_flush(h);
     foreign_drain(h);
     arena_flush(h);
+    slab_return_ready(h, 0);
+}
+
+void heap_trim(struct heap *h)
+{
+    heap_rest(h);
+    heap_flush_bins(h);
     slab_return_ready(h, 0);
 }
 
