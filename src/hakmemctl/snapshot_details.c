@@ -3,7 +3,8 @@
  * Which blocks in use are only on their way: in a thread's bin, or freed by
  * another thread and not home yet. Their lists go through the free blocks
  * themselves, so these are read: of a slab that a thread holds all that was
- * carved, at once; of the pool, and of the queues, one word a block.
+ * carved, at once; of slabs that joined it, of the pool, and of the queues, one
+ * word a block.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,26 +26,47 @@ struct details {
     char *room;           /* for the blocks of a slab */
 };
 
-/* Count the bin that begins at `first`, in the slab that starts at `base`. */
-static void count_bin(struct details *details, struct snapshot_heap *h, unsigned c, uint64_t base,
-                      struct snapshot_slab *slab)
+/* The slab of h whose free blocks are in the bin of class c, when `block` is in one; else NULL. */
+static struct snapshot_slab *bin_slab(const struct details *details, const struct snapshot_heap *h, unsigned c,
+                                      uint64_t block)
 {
-    uint64_t size = details->snapshot->class_bytes[c], end = base + slab->carved * size;
+    struct snapshot_slab *slab = block != 0 ? snapshot_slab_at(details->snapshot, block) : NULL;
+    bool serves = slab != NULL && slab->tag == HAKMEM_TAG_SLAB && slab->size_class == c && slab->held &&
+                  slab->owner == h->at;
+    return serves ? slab : NULL;
+}
+
+/*
+ * Count the bin of class c. Of the slab of the first block, in most cases the
+ * only one, all that was carved is read at once, and of others a word a block.
+ */
+static void count_bin(struct details *details, struct snapshot_heap *h, unsigned c)
+{
+    const struct snapshot *s = details->snapshot;
+    uint64_t size = s->class_bytes[c], block = h->bin[c];
+    struct snapshot_slab *slab = bin_slab(details, h, c, block);
+    if (slab == NULL || slab->binned != 0)
+        return;
+    uint64_t base = block & ~(uint64_t)(s->structures.granule - 1), bytes = slab->carved * size;
     if (details->slabs++ >= SLABS_MOST ||
-        !process_read_present(details->process, base, details->room, (size_t)(end - base))) {
+        !process_read_present(details->process, base, details->room, (size_t)bytes)) {
         details->all = false;
         return;
     }
-    uint64_t block = h->bin[c];
-    /* as differences: a damaged heap may have its base at 0, or blocks of a few bytes */
-    while (block >= base && end - base >= sizeof block && block - base <= end - base - sizeof block &&
-           slab->binned < slab->carved) {
+    for (; slab != NULL && slab->binned < slab->used; slab = bin_slab(details, h, c, block)) {
+        /* as differences: a damaged heap may have its base at 0, or blocks of a few bytes */
+        bool here = block >= base && bytes >= sizeof block && block - base <= bytes - sizeof block;
+        if (!here && details->blocks++ >= BLOCKS_MOST) {
+            details->all = false;
+            return;
+        }
         slab->binned++;
-        memcpy(&block, details->room + (block - base), sizeof block);
+        h->binned += size;
+        if (here)
+            memcpy(&block, details->room + (block - base), sizeof block);
+        else if (!process_read(details->process, block, &block, sizeof block))
+            return;
     }
-    if (slab->binned > slab->used)
-        slab->binned = slab->used;
-    h->binned += slab->binned * size;
 }
 
 static void count_pool_bin(struct details *details, struct snapshot_heap *h, unsigned c)
@@ -67,12 +89,8 @@ static void count_pool_bin(struct details *details, struct snapshot_heap *h, uns
 static void count_bins(struct details *details, struct snapshot_heap *h)
 {
     struct snapshot *s = details->snapshot;
-    for (unsigned c = 1; c < s->pool_class; c++) {
-        struct snapshot_slab *slab = h->bin[c] != 0 ? snapshot_slab_at(s, h->bin[c]) : NULL;
-        if (slab != NULL && slab->tag == HAKMEM_TAG_SLAB && slab->size_class == c && slab->held &&
-            slab->owner == h->at && slab->binned == 0)
-            count_bin(details, h, c, h->bin[c] & ~(uint64_t)(s->structures.granule - 1), slab);
-    }
+    for (unsigned c = 1; c < s->pool_class; c++)
+        count_bin(details, h, c);
     for (unsigned c = s->pool_class; c < s->class_count; c++)
         count_pool_bin(details, h, c);
 }

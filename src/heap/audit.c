@@ -52,6 +52,18 @@ static bool audit_meet(struct heap_audit *audit, const struct slab *s, const str
     return true;
 }
 
+/* Are the free blocks of s in the bin of class c? */
+static bool heap_serves_bin(const struct heap *h, unsigned c, const struct slab *s)
+{
+    const struct list *at = h->joined[c].next;
+    while (at != &h->joined[c] && at != &s->link)
+        at = at->next;
+    return s == h->held[c] || at == &s->link;
+}
+
+/* No bin of slabs is longer: all blocks of the held one and those that joined. */
+#define BIN_BLOCKS_MOST ((JOIN_MOST + 1) * (GRANULE / BLOCK_ALIGN))
+
 /* `s` is a copy of `original`. */
 static void audit_slab(struct heap_audit *audit, const struct slab *s, const struct slab *original)
 {
@@ -66,8 +78,9 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s, const str
         audit_report(audit, s, "blocks in use at most as many as carved", s->carved, used);
     if (s->role != ROLE_UNLISTED && s->level != 0)
         audit_report(audit, s, "event level of a slab that is held, fresh or listed", 0, s->level);
-    if (s->role == ROLE_HELD ? original != audit->heap->held[s->size_class] : s->list != &original->free)
-        audit_report(audit, s, "the slab's frees go to its own list unless it is held, role", 0, s->role);
+    bool in_bin = s->role == ROLE_HELD;
+    if (in_bin ? !heap_serves_bin(audit->heap, s->size_class, original) : s->list != &original->free)
+        audit_report(audit, s, "the slab's frees go to its own list unless it serves the bin, role", 0, s->role);
     const struct block *b;
     for (b = s->free; b != NULL && length <= s->carved; b = b->next, length++) {
         if (!audit_meet(audit, s, b)) {
@@ -79,9 +92,14 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s, const str
     }
     if (length != s->carved - used)
         audit_report(audit, s, "length of the free list", s->carved - used, length);
-    if (original != audit->heap->held[s->size_class])
+    if (!in_bin)
         return;
-    for (b = audit->heap->bin[s->size_class]; b != NULL; b = b->next) {
+    uint32_t others = 0; /* blocks of other slabs in a row: a list that is a ring has no block of s */
+    for (b = audit->heap->bin[s->size_class]; b != NULL && others <= BIN_BLOCKS_MOST; b = b->next) {
+        if ((uintptr_t)b - s->base >= GRANULE) {
+            others++;
+            continue;
+        }
         if (!audit_meet(audit, s, b)) {
             audit_report(audit, s, "bad block in the bin (double free, or written to), offset", 0,
                          (uintptr_t)b - s->base);
@@ -139,19 +157,42 @@ static void audit_partial(struct heap_audit *audit, const struct list *partial, 
     }
 }
 
+/* Each block of the bin of class c is of a slab that serves it; a ring is found where the slabs are looked at. */
+static void audit_bin(struct heap_audit *audit, unsigned c)
+{
+    const struct heap *h = audit->heap;
+    size_t left = BIN_BLOCKS_MOST;
+    for (const struct block *b = h->bin[c]; b != NULL && left > 0; b = b->next, left--) {
+        const struct slab *s = registry_find(b);
+        if (!heap_serves_bin(h, c, s)) {
+            audit_report(audit, s, "a block in the bin of a class that its slab does not serve", 0, (uintptr_t)b);
+            return;
+        }
+    }
+}
+
 static void audit_lists(struct heap_audit *audit)
 {
     struct heap *h = audit->heap;
+    size_t joined = 0;
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         audit_partial(audit, &h->partial[c], c);
         audit_partial(audit, &h->inherited[c], c);
         struct slab *held = h->held[c], *fresh = h->fresh[c];
         if (held != NULL && (held->role != ROLE_HELD || held->owner != h || held->list != &h->bin[c]))
             audit_report(audit, held, "role of a held slab", ROLE_HELD, held->role);
-        if (held == NULL && h->bin[c] != NULL)
-            audit_report(audit, registry_find(h->bin[c]), "blocks in the bin of a class without a slab", 0, 1);
+        for (const struct list *at = h->joined[c].next; at != &h->joined[c]; at = at->next, joined++) {
+            const struct slab *s = container_of(at, struct slab, link);
+            if (s->role != ROLE_HELD || s->owner != h || s->size_class != c || s->list != &h->bin[c] || held == NULL)
+                audit_report(audit, s, "role of a slab that joined the held one", ROLE_HELD, s->role);
+        }
+        audit_bin(audit, c);
         if (fresh != NULL && fresh != held && (fresh->role != ROLE_FRESH || fresh->owner != h))
             audit_report(audit, fresh, "role of a fresh slab", ROLE_FRESH, fresh->role);
+    }
+    if (joined != h->joined_count) {
+        struct slab none = {.base = 0};
+        audit_report(audit, &none, "slabs that joined the held ones", h->joined_count, joined);
     }
     size_t ready = 0;
     for (struct list *at = h->ready.next; at != &h->ready; at = at->next)

@@ -16,9 +16,9 @@
  * Sleeping owner. Anybody may take the queue. Who holds every block of a slab
  * holds the slab: no block is live, in the owner's bin, or on the slab's list,
  * so the owner has no way to it, provided that it is not one of the owner's
- * held slabs; `role` says so (released by slab_unlist after its last access). The
- * rest is posted again. So at most the partly freed slabs and two slabs of each
- * class wait for a sleeping owner.
+ * held or joined slabs; `role` says so (released by slab_unlist after its last
+ * access). The rest is posted again. So at most the partly freed slabs, two slabs
+ * of each class, and those that joined wait for a sleeping owner.
  * Model: tests/models (sleeping_owner).
  */
 #include "base/lock.h"

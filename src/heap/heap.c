@@ -41,6 +41,7 @@ static void heap_init(struct heap *h, enum heap_state state)
         memset(&h->class_of[n], (int)size_class_of(n), BLOCK_ALIGN);
     memcpy(h->pool_class_of, pool_class_of_kib, sizeof h->pool_class_of);
     for (unsigned c = 0; c < SLAB_CLASSES; c++) {
+        list_init(&h->joined[c]);
         list_init(&h->partial[c]);
         list_init(&h->inherited[c]);
     }

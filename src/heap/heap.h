@@ -9,6 +9,7 @@
  *   class_of[]                  request -> class
  *   ----- below: slow paths ---------------------------------------------------
  *   held[c]     slab whose free blocks are bin[c]
+ *   joined[c]   slabs that were full, whose free blocks are in bin[c] as well
  *   fresh[c]    slab with room that was never carved; may be the held one
  *   partial[c]  slabs with free blocks, first in, first out
  *   inherited[c]  of a forked child: those of before, whose pages it would copy
@@ -22,9 +23,13 @@
  * last is handed out next, and else on the slab's own list; a foreign block is
  * gathered. A miss in malloc makes another slab the held one and its list the
  * bin, in O(1): the bin was empty, so every carved block of the old one is in
- * use, and the length of the new list is carved - used.
+ * use, and the length of the new list is carved - used. Where slabs have few
+ * blocks, a full one joins the held one with its first free block: the block
+ * freed last is handed out next, whichever of them it is in. What a joined slab
+ * has in the bin is not known, so that it is not seen to be empty: only some may,
+ * and they leave again at times.
  *
- *   all blocks of bin[c] belong to held[c], up to 8 KiB
+ *   all blocks of bin[c] belong to held[c] or one of joined[c], up to 8 KiB
  *   for each slab of the heap:  used = live + in bin[c] + gathered or queued
  *
  * Above 8 KiB a block has no owner: the bins of these classes are the thread's
@@ -71,6 +76,9 @@ struct heap {
     uint32_t round;                       /* of heap_round, that it has followed */
     uint32_t visits;                      /* by others, since its thread exited */
     struct slab *held[SLAB_CLASSES];
+    struct list joined[SLAB_CLASSES];
+    uint32_t joined_count;                /* of all classes */
+    uint32_t part_next;                   /* class whose joined slabs leave next */
     struct slab *fresh[SLAB_CLASSES];
     struct list partial[SLAB_CLASSES];
     struct list inherited[SLAB_CLASSES];  /* partial ones of before the fork */

@@ -21,12 +21,17 @@ void heap_orphan_start(void);
 /* Visits of such a heap by those who free its blocks, after which no thread is expected to take it over. */
 #define COOL_VISITS 32
 
+/* Slabs that join in a heap, at most; fewer where a thread may hold less. */
+#define JOIN_MOST 8
+/* Free blocks that one has then, at most: its list is walked once. */
+#define JOIN_BLOCKS 4
+
 static inline bool heap_is_real(const struct heap *h)
 {
     return h != &heap_none && h != &heap_exited;
 }
 
-/* Frees of a held slab until its countdown is looked at again: of no account. */
+/* Frees of a held or joined slab until its countdown is looked at again: of no account. */
 #define HELD_COUNTDOWN UINT32_MAX
 
 static inline unsigned slab_free_count(const struct slab *s)
@@ -39,6 +44,15 @@ static inline void slab_set_used(struct slab *s, uint32_t n, uint32_t level)
 {
     owner_store(&s->level, (uint16_t)level);
     owner_store(&s->countdown, n - level);
+}
+
+/* The free blocks of s are in the bin of its class. */
+static inline void slab_set_held(struct slab *s, struct block **bin)
+{
+    owner_store(&s->free, NULL);
+    owner_store(&s->list, bin);
+    slab_set_used(s, HELD_COUNTDOWN, 0);
+    store_release(&s->role, ROLE_HELD);
 }
 
 /*
@@ -57,7 +71,7 @@ COLD void slab_check_list(const struct slab *s);
 struct slab *slab_obtain(struct heap *h, unsigned c);
 /* s is not held any more: list it, leave it alone, or give it up. */
 void slab_park(struct heap *h, struct slab *s);
-/* s, every block of which is carved and in use, is held no more. */
+/* s, every block of which is carved and in use, serves the bin no more. */
 void slab_leave_used(struct slab *s);
 /* `n` blocks have been put on the list of s: used falls by n, unless s is held. */
 void slab_credit(struct heap *h, struct slab *s, uint32_t n);
@@ -93,6 +107,8 @@ bool foreign_claim_dead(struct heap *h);
 void foreign_leave_dead(struct heap *h);
 
 /* refill.c */
+/* The slabs that joined the bin of class c leave it, with their blocks. */
+void heap_part(struct heap *h, unsigned c);
 extern uint32_t heap_round HIDDEN; /* atomic: changed values have been published before it is raised */
 struct block *heap_refill(struct heap *h, unsigned c);
 /* The blocks of the slabs' bins go back to them; no slab is held or fresh any more. */

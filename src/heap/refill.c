@@ -45,28 +45,29 @@ static struct block *slab_hold(struct heap *h, struct slab *s, unsigned c)
     count_refill(h, slab_free_count(s));
     h->held[c] = s;
     h->bin[c] = first->next;
-    owner_store(&s->free, NULL);
-    owner_store(&s->list, &h->bin[c]);
-    slab_set_used(s, HELD_COUNTDOWN, 0);
-    store_release(&s->role, ROLE_HELD);
+    slab_set_held(s, &h->bin[c]);
     return first;
 }
 
 /*
- * The held slab of class c, whose bin is empty, serves it no longer: every
- * carved block is in use.
+ * The slabs of class c, whose bin is empty, serve it no longer: every carved
+ * block is in use.
  */
 static void slab_release_used(struct heap *h, unsigned c)
 {
     struct slab *s = h->held[c];
     h->held[c] = NULL;
-    owner_store(&s->list, &s->free);
+    for (struct list *at; (at = list_front(&h->joined[c])) != NULL; h->joined_count--) {
+        list_remove(at);
+        slab_leave_used(container_of(at, struct slab, link));
+    }
     if (s->carved == s->capacity) {
         if (s == h->fresh[c])
             h->fresh[c] = NULL;
         slab_leave_used(s);
         return;
     }
+    owner_store(&s->list, &s->free);
     slab_set_used(s, s->carved, 0);
     store_release(&s->role, ROLE_FRESH);
     if (s != h->fresh[c])
@@ -86,6 +87,59 @@ static void slab_release(struct heap *h, unsigned c, uint32_t count)
     if (s == h->fresh[c])
         h->fresh[c] = NULL;
     slab_park(h, s);
+}
+
+void heap_part(struct heap *h, unsigned c)
+{
+    struct list *joined = &h->joined[c];
+    if (list_is_empty(joined))
+        return;
+    for (struct list *at = joined->next; at != joined; at = at->next) {
+        struct slab *s = container_of(at, struct slab, link);
+        slab_set_used(s, s->carved, 0);
+        owner_store(&s->list, &s->free);
+    }
+    struct slab *held = h->held[c];
+    struct block *b = h->bin[c], **end = &h->bin[c];
+    uint32_t left = held->carved; /* blocks that the held one can have in the bin */
+    while (b != NULL) {
+        struct slab *s = registry_find(b);
+        bool serves = s == held ? left-- > 0
+                                : load_relaxed(&s->owner) == h && s->size_class == c && s->role == ROLE_HELD &&
+                                      s->countdown > 0;
+        if (unlikely(!serves))
+            fail_misuse("free", b, "double free found in the list of free blocks", size_class_size(c));
+        struct block *next = b->next;
+        if (s == held) {
+            owner_store(end, b);
+            end = &b->next;
+        } else {
+            b->next = s->free;
+            owner_store(&s->free, b);
+            owner_store(&s->countdown, s->countdown - 1);
+        }
+        b = next;
+    }
+    owner_store(end, NULL);
+    for (struct list *at; (at = list_front(joined)) != NULL; h->joined_count--) {
+        struct slab *s = container_of(at, struct slab, link);
+        list_remove(at);
+        store_release(&s->role, ROLE_FRESH);
+        slab_check_list(s); /* a block that was freed twice may have met itself */
+        slab_park(h, s);
+    }
+}
+
+/* Slabs that joined may be empty by now: those of the next class that has some leave. */
+static void heap_part_next(struct heap *h)
+{
+    for (unsigned i = 1; i < SLAB_CLASSES && h->joined_count > 0; i++) {
+        h->part_next = h->part_next % (SLAB_CLASSES - 1) + 1;
+        if (!list_is_empty(&h->joined[h->part_next])) {
+            heap_part(h, h->part_next);
+            return;
+        }
+    }
 }
 
 /* The part of a granule that `touched` counts in. */
@@ -248,6 +302,7 @@ void heap_tick(struct heap *h)
     if (h->ticks++ < TICKS)
         return;
     h->ticks = 0;
+    heap_part_next(h);
     uint64_t now = os_now_ms();
     if (now - load_relaxed(&last_ms) < TICK_MS)
         return;
@@ -265,6 +320,7 @@ void heap_flush_bins(struct heap *h)
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         struct slab *s = h->held[c];
         if (s != NULL) {
+            heap_part(h, c);
             uint32_t count = 0;
             for (const struct block *b = h->bin[c]; b != NULL && count <= s->carved; b = b->next)
                 count++;
@@ -285,6 +341,8 @@ void heap_rest(struct heap *h)
     foreign_flush(h);
     foreign_drain(h);
     arena_flush(h);
+    for (unsigned c = 1; c < SLAB_CLASSES && h->joined_count > 0; c++)
+        heap_part(h, c);
     slab_return_ready(h, 0);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where a heap keeps its slabs: held, fresh, listed (partial), or nowhere (full,
- * or nearly); and what happens when `countdown` reaches zero.
+ * Where a heap keeps its slabs: held, joined, fresh, listed (partial), or nowhere
+ * (full, or nearly); and what happens when `countdown` reaches zero.
  */
 #include "heap/internal.h"
 #include "options/options.h"
@@ -64,6 +64,12 @@ size_t heap_hold_limit(struct heap *h)
     return share < most ? share : most;
 }
 
+/* Slabs that h may have without need: ready ones, and joined ones, which may be empty. */
+static size_t slab_spare_limit(struct heap *h)
+{
+    return heap_hold_limit(h) / READY_PART >> GRANULE_SHIFT;
+}
+
 void slab_return_ready(struct heap *h, size_t keep)
 {
     while (h->ready_count > keep) {
@@ -84,7 +90,7 @@ static void slab_retire(struct heap *h, struct slab *s)
     counters_add(&h->counters, COUNTER_slabs_emptied, 1);
     if (h->slabs[c] > 0)
         h->slabs[c]--;
-    size_t limit = heap_hold_limit(h) / READY_PART >> GRANULE_SHIFT;
+    size_t limit = slab_spare_limit(h);
     if (limit == 0) {
         superslab_slab_give(s);
         slab_return_ready(h, 0);
@@ -94,7 +100,7 @@ static void slab_retire(struct heap *h, struct slab *s)
     store_relaxed(&s->tag, TAG_FREE);
     list_push_front(&h->ready, &s->link);
     h->ready_count++;
-    slab_return_ready(h, limit);
+    slab_return_ready(h, limit > h->joined_count ? limit - h->joined_count : 0);
 }
 
 /* s, of which `used` blocks are in use, is in no list until `missing` of them have come back. */
@@ -107,6 +113,7 @@ static void slab_unlist(struct slab *s, uint32_t used, uint32_t missing)
 
 void slab_leave_used(struct slab *s)
 {
+    owner_store(&s->list, &s->free);
     slab_unlist(s, s->capacity, size_class_table[s->size_class].rejoin);
 }
 
@@ -132,11 +139,39 @@ void slab_park(struct heap *h, struct slab *s)
     slab_place(h, s, slab_used(s));
 }
 
+/*
+ * s, which was full and of which `used` blocks are in use now, joins the held
+ * slab of its class. False when it may not.
+ */
+static bool slab_join(struct heap *h, struct slab *s, uint32_t used)
+{
+    unsigned c = s->size_class;
+    uint32_t free_blocks = s->carved - used;
+    if (free_blocks > JOIN_BLOCKS || used == 0 || h->held[c] == NULL || h->joined_count >= JOIN_MOST ||
+        h->joined_count >= slab_spare_limit(h) / 2)
+        return false;
+    slab_check_head(s);
+    struct block *last = s->free;
+    for (uint32_t i = 1; i < free_blocks && last->next != NULL; i++)
+        last = last->next;
+    if (unlikely(last->next != NULL)) {
+        slab_set_used(s, used, 0);
+        slab_check_list(s); /* does not return */
+    }
+    last->next = h->bin[c];
+    h->bin[c] = s->free;
+    slab_set_held(s, &h->bin[c]);
+    list_push_front(&h->joined[c], &s->link);
+    h->joined_count++;
+    return true;
+}
+
 /* A full slab has gathered enough free blocks: `used` are in use. */
 static void slab_rejoin(struct heap *h, struct slab *s, uint32_t used)
 {
     counters_add(&h->counters, COUNTER_slabs_rejoined, 1);
-    slab_place(h, s, used);
+    if (!slab_join(h, s, used))
+        slab_place(h, s, used);
 }
 
 void slab_credit(struct heap *h, struct slab *s, uint32_t n)

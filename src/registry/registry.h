@@ -72,7 +72,7 @@ enum slab_tag {
 /* Where the owner keeps a slab. */
 enum slab_role {
     ROLE_UNLISTED, /* full, or fewer free blocks than the class's rejoin count */
-    ROLE_HELD,     /* serves its class: its free blocks are the heap's bin */
+    ROLE_HELD,     /* serves its class, alone or with others: its free blocks are in the heap's bin */
     ROLE_FRESH,    /* set aside by its heap with room that was never carved */
     ROLE_LISTED,   /* in the partial list: has free or uncarved blocks */
 };
@@ -120,7 +120,7 @@ struct slab {
     uint8_t index;        /* constant: granule within its SuperSlab */
     uint8_t touched;      /* owner thread only: so many sixteenths from its base on were touched */
     uintptr_t base;       /* constant: address of the first block */
-    struct list link;     /* owner thread only: partial list; lock of the layer below when free */
+    struct list link;     /* owner thread only: partial or joined list; lock of the layer below when free */
 };
 
 _Static_assert(sizeof(struct slab) == CACHE_LINE, "a descriptor is one cache line");

@@ -93,6 +93,7 @@ static void heap_must_not_know(const struct heap *h, const struct slab *s)
         explore_require(h->fresh[c] != s && h->held[c] != s);
         for (const struct block *b = h->bin[c]; b != NULL; b = b->next)
             explore_require(registry_find(b) != s);
+        explore_require(list_is_empty(&h->joined[c]));
         for (const struct list *at = h->partial[c].next; at != &h->partial[c]; at = at->next)
             explore_require(at != &s->link);
         explore_require(list_is_empty(&h->inherited[c]));

@@ -67,6 +67,14 @@ int heap_view_start(void **state)
     return slabs_in_use() == 0 && pool_in_use() == 0 && large_in_use() == 0 ? 0 : -1;
 }
 
+int heap_view_start_without_joining(void **state)
+{
+    int result = heap_view_start(state);
+
+    OPTION_SET(thread_hold) = READY_PART * GRANULE;
+    return result;
+}
+
 int heap_view_end(void **state)
 {
     (void)state;
@@ -96,6 +104,30 @@ struct view {
     size_t listed[SLAB_CLASSES];
 };
 
+static bool list_has(const struct list *list, const struct list *node)
+{
+    const struct list *at = list->next;
+
+    while (at != list && at != node)
+        at = at->next;
+    return at == node;
+}
+
+/* Are the free blocks of s in the bin of class c? */
+static bool serves_bin(const struct heap *h, unsigned c, const struct slab *s)
+{
+    return h->held[c] == s || list_has(&h->joined[c], &s->link);
+}
+
+static size_t binned_of(const struct heap *h, const struct slab *s)
+{
+    size_t count = 0;
+
+    for (const struct block *b = h->bin[s->size_class]; b != NULL; b = b->next)
+        count += (uintptr_t)b - s->base < GRANULE;
+    return count;
+}
+
 static void see_slab(struct view *view, const struct slab *s)
 {
     struct heap *h = view->heap;
@@ -109,9 +141,9 @@ static void see_slab(struct view *view, const struct slab *s)
     for (const struct block *b = s->free; b != NULL; b = b->next)
         require(registry_find(b) == s && ((uintptr_t)b - s->base) % class->size == 0);
     if (s->role == ROLE_HELD) {
-        require(h->held[s->size_class] == s && s->list == &h->bin[s->size_class]);
+        require(serves_bin(h, s->size_class, s) && s->list == &h->bin[s->size_class]);
         require(s->free == NULL && used == s->carved);
-        length = list_length(h->bin[s->size_class]);
+        length = binned_of(h, s);
         require(length <= s->carved);
     } else {
         require(s->list == &s->free);
@@ -162,7 +194,7 @@ static void check_bins(const struct heap *h)
             const struct slab *s = registry_find(b);
 
             if (c < SLAB_CLASSES) {
-                require(s == h->held[c] && ((uintptr_t)b - s->base) % size_class_size(c) == 0);
+                require(serves_bin(h, c, s) && ((uintptr_t)b - s->base) % size_class_size(c) == 0);
                 continue;
             }
             require(s->tag == TAG_POOL && pool_class_of(s, b, "test") == c);
@@ -183,6 +215,7 @@ size_t heap_view_live(struct heap *h)
 void heap_view_check(struct heap *h)
 {
     struct view view = {.heap = h};
+    size_t joined = 0;
 
     registry_walk(see_region, &view);
     for (unsigned c = 1; c < SLAB_CLASSES; c++) {
@@ -190,7 +223,13 @@ void heap_view_check(struct heap *h)
         require(view.listed[c] == linked_length(&h->partial[c]) + linked_length(&h->inherited[c]));
         require(h->held[c] == NULL || (h->held[c]->role == ROLE_HELD && h->held[c]->owner == h));
         require(h->fresh[c] == NULL || h->fresh[c]->owner == h);
+        for (const struct list *at = h->joined[c].next; at != &h->joined[c]; at = at->next, joined++) {
+            const struct slab *s = container_of(at, struct slab, link);
+
+            require(s->role == ROLE_HELD && s->owner == h && s->carved == s->capacity && h->held[c] != NULL);
+        }
     }
+    require(h->joined_count == joined);
     require(h->ready_count == linked_length(&h->ready));
     check_bins(h);
 }

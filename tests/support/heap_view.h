@@ -13,6 +13,8 @@ extern struct heap *mine;
  * its age; no heap has a slab, nothing is in use.
  */
 int heap_view_start(void **state);
+/* The same for a thread that may hold so little that no slab joins the held one. */
+int heap_view_start_without_joining(void **state);
 /* Tear-down: fails when something is in use after a trim, or the audit finds a mismatch. */
 int heap_view_end(void **state);
 

@@ -11,19 +11,24 @@
 #include "heap/internal.h"
 #include "support/heap_view.h"
 #include "support/support.h"
+#include "support/unit.h"
 
 enum { MANY = 2000 };
 
 static void *block[MANY];
-static struct slab *listed, *held, *fresh, *full;
+static void *joining[33];
+static struct slab *listed, *held, *fresh, *full, *joined;
 
 /* A heap with a slab in each role, of class 1 KiB (64 blocks, rejoins at 4). */
 static int start(void **state)
 {
     unsigned c = size_class_of(1024);
+    size_t hold;
 
     if (heap_view_start(state) != 0)
         return -1;
+    hold = OPTION_SET(thread_hold);
+    OPTION_SET(thread_hold) = READY_PART * GRANULE; /* no slab joins the held one */
     for (size_t i = 0; i < MANY; i++)
         block[i] = heap_alloc(mine, i < 3 * 64 ? 1024 : i % 2 == 0 ? 64 : 10000);
     for (size_t i = 0; i < 10; i++)
@@ -34,13 +39,20 @@ static int start(void **state)
     held = mine->held[size_class_of(64)];
     fresh = slab_obtain(mine, c);
     mine->fresh[c] = fresh;
+    OPTION_SET(thread_hold) = hold;
+    for (size_t i = 0; i < 33; i++)
+        joining[i] = heap_alloc(mine, 4096);
+    heap_free(mine, joining[0], "free"); /* of a full slab: it joins the held one */
+    joined = registry_find(joining[0]);
     for (size_t i = 3 * 64 + 1; i < MANY; i += 4)
         heap_free(mine, block[i], "free"); /* some of the arena */
-    return listed->role == ROLE_LISTED && full->role == ROLE_UNLISTED && held != NULL ? 0 : -1;
+    return joined->role == ROLE_HELD && listed->role == ROLE_LISTED && full->role == ROLE_UNLISTED && held != NULL ? 0 : -1;
 }
 
 static int end(void **state)
 {
+    for (size_t i = 1; i < 33; i++)
+        heap_free(mine, joining[i], "free");
     for (size_t i = 10; i < MANY; i++) {
         if (i != 64 && (i < 3 * 64 + 1 || (i - 3 * 64 - 1) % 4 != 0))
             heap_free(mine, block[i], "free");
@@ -92,6 +104,9 @@ static void a_slab_in_the_wrong_place_is_seen(void **state)
     assert_seen(listed->list, &mine->bin[size_class_of(64)]);
     assert_seen(mine->held[size_class_of(64)], NULL);
     assert_seen(mine->ready_count, mine->ready_count + 1);
+    assert_seen(joined->role, ROLE_LISTED);
+    assert_seen(joined->list, &joined->free);
+    assert_seen(mine->joined_count, 0);
     list_remove(&listed->link);
     list_push_back(partial, &listed->link); /* of another class */
     assert_true(heap_audit(mine, -1) > 0);
@@ -114,6 +129,8 @@ static void a_broken_list_of_blocks_is_seen(void **state)
     assert_seen(listed->free, bin);                                   /* of another slab */
     assert_seen(bin->next, bin);
     assert_seen(mine->bin[size_class_of(64)], first);
+    assert_seen(mine->bin[size_class_of(4096)], first);
+    assert_seen(mine->bin[size_class_of(4096)]->next, mine->bin[size_class_of(4096)]);
     assert_seen(arena->next, arena);
     assert_seen(mine->bin[size_class_of(10000)], arena->next);
     assert_seen(mine->bin[size_class_of(20000)], arena);

@@ -301,6 +301,7 @@ static void without_memory_caches_serve_and_then_there_is_nothing(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, heap_view_start, heap_view_end)
+#define TEST_WITHOUT_JOINING(name) cmocka_unit_test_setup_teardown(name, heap_view_start_without_joining, heap_view_end)
 
 int main(void)
 {
@@ -308,8 +309,8 @@ int main(void)
         TEST(a_fresh_slab_is_carved_a_batch_at_a_time_in_the_order_of_addresses),
         TEST(pages_that_are_there_are_carved_at_once_and_others_by_a_batch),
         TEST(the_block_that_was_freed_last_is_handed_out_next),
-        TEST(partial_slabs_serve_in_the_order_in_which_they_were_listed),
-        TEST(a_partial_slab_serves_before_untouched_room_and_that_before_a_new_slab),
+        TEST_WITHOUT_JOINING(partial_slabs_serve_in_the_order_in_which_they_were_listed),
+        TEST_WITHOUT_JOINING(a_partial_slab_serves_before_untouched_room_and_that_before_a_new_slab),
         TEST(without_batches_each_call_carves_one_block),
         TEST(without_bins_free_blocks_wait_in_their_slab),
         TEST(every_size_gets_a_block_of_its_class),

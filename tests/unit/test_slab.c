@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -161,6 +163,188 @@ static void a_full_slab_comes_back_at_the_class_s_count_of_free_blocks(void **st
     }
 }
 
+/* Full slabs of 4 KiB blocks, and a held one with room. Returns the blocks of the full ones. */
+static size_t full_slabs(size_t slabs)
+{
+    size_t count = slabs * size_class_table[size_class_of(4096)].capacity;
+
+    for (size_t i = 0; i <= count; i++)
+        block[i] = take(4096);
+    assert_int_equal(registry_find(block[count])->role, ROLE_HELD);
+    return count;
+}
+
+static void a_full_slab_of_few_blocks_joins_the_held_one(void **state)
+{
+    (void)state;
+    for (unsigned c = 1; c < SLAB_CLASSES; c++) {
+        struct slab *s = full_slab(c);
+        size_t rejoin = size_class_table[c].rejoin, bin = list_length(mine->bin[c]);
+
+        for (size_t i = 0; i < rejoin; i++) {
+            assert_int_equal(s->role, ROLE_UNLISTED);
+            give(block[i]);
+        }
+        assert_int_equal(s->role, rejoin <= JOIN_BLOCKS ? ROLE_HELD : ROLE_LISTED);
+        if (s->role == ROLE_HELD) {
+            assert_int_equal(list_length(mine->bin[c]), bin + rejoin);
+            assert_ptr_equal(list_front(&mine->joined[c]), &s->link);
+            give(block[rejoin]);
+            heap_view_check(mine);
+            assert_int_equal(heap_view_live(mine), s->capacity - rejoin);
+            for (size_t i = rejoin + 1; i-- > 0;) /* the one that was freed last first */
+                assert_ptr_equal(take(size_class_size(c)), block[i]);
+            for (size_t i = 0; i <= rejoin; i++)
+                give(block[i]);
+        }
+        for (size_t i = rejoin + (s->role == ROLE_HELD); i <= s->capacity; i++)
+            give(block[i]);
+        heap_flush_bins(mine);
+        assert_int_equal(mine->joined_count, 0);
+        assert_int_equal(s->tag, TAG_FREE);
+    }
+}
+
+static void when_the_bin_is_empty_those_that_joined_are_full(void **state)
+{
+    size_t count = full_slabs(3), capacity = count / 3;
+    struct slab *s = registry_find(block[0]), *other = registry_find(block[capacity]);
+
+    (void)state;
+    assert_null(mine->bin[size_class_of(4096)]); /* the rest of the held one was never touched */
+    give(block[0]);
+    give(block[capacity]);
+    assert_int_equal(mine->joined_count, 2);
+    assert_int_equal(slab_used(s), capacity); /* in use, or in the bin */
+    assert_ptr_equal(take(4096), block[capacity]);
+    assert_ptr_equal(take(4096), block[0]);
+    assert_int_equal(mine->joined_count, 2);
+    for (size_t i = 1; i < capacity; i++) /* the untouched room of the held one */
+        block[count + i] = take(4096);
+    assert_int_equal(mine->joined_count, 0);
+    assert_int_equal(s->role, ROLE_UNLISTED);
+    assert_int_equal(other->role, ROLE_UNLISTED);
+    assert_ptr_equal(s->list, &s->free);
+    assert_int_equal(slab_used(s), capacity);
+    heap_view_check(mine);
+    for (size_t i = 0; i < count + capacity; i++)
+        give(block[i]);
+}
+
+static void so_many_slabs_join_as_may_and_the_next_ones_wait(void **state)
+{
+    size_t slabs = JOIN_MOST + 4, count = full_slabs(slabs), capacity = count / slabs;
+
+    (void)state;
+    for (size_t i = 0; i < slabs; i++)
+        give(block[i * capacity]);
+    assert_int_equal(mine->joined_count, JOIN_MOST);
+    assert_int_equal(registry_find(block[(JOIN_MOST - 1) * capacity])->role, ROLE_HELD);
+    assert_int_equal(registry_find(block[JOIN_MOST * capacity])->role, ROLE_LISTED);
+    heap_view_check(mine);
+    for (size_t i = 0; i <= count; i++) {
+        if (i % capacity != 0 || i == count)
+            give(block[i]);
+    }
+    heap_view_check(mine);
+    assert_int_equal(heap_view_live(mine), 0);
+}
+
+static void a_thread_that_may_hold_less_has_fewer_that_joined(void **state)
+{
+    size_t count = full_slabs(JOIN_MOST), capacity = count / JOIN_MOST;
+
+    (void)state;
+    OPTION_SET(thread_hold) = 4 * READY_PART * GRANULE; /* four slabs without need, half of them joined */
+    for (size_t i = 0; i < JOIN_MOST; i++)
+        give(block[i * capacity]);
+    assert_int_equal(mine->joined_count, 2);
+    for (size_t i = 0; i < count; i++) {
+        if (i % capacity != 0)
+            give(block[i]);
+        assert_true(mine->ready_count + mine->joined_count <= 4);
+    }
+    give(block[count]);
+    heap_view_check(mine);
+}
+
+static void what_joined_leaves_with_its_blocks(void **state)
+{
+    unsigned c = size_class_of(4096);
+    size_t count = full_slabs(3), capacity = count / 3;
+    struct slab *empty = registry_find(block[0]), *partial = registry_find(block[capacity]);
+    uint64_t before = counted(COUNTER_slabs_emptied);
+
+    (void)state;
+    give(block[count]); /* of the held one */
+    for (size_t i = 0; i < capacity; i++)
+        give(block[i]);
+    give(block[capacity]);
+    give(block[capacity + 1]);
+    assert_int_equal(mine->joined_count, 2);
+    assert_int_equal(counted(COUNTER_slabs_emptied), before); /* it is empty, which nobody knows */
+    heap_part(mine, c);
+    assert_int_equal(mine->joined_count, 0);
+    assert_int_equal(counted(COUNTER_slabs_emptied), before + 1);
+    assert_int_equal(empty->tag, TAG_FREE);
+    assert_int_equal(partial->role, ROLE_LISTED);
+    assert_int_equal(slab_used(partial), capacity - 2);
+    assert_ptr_equal(mine->bin[c], block[count]);
+    assert_ptr_equal(registry_find(mine->bin[c]), mine->held[c]);
+    heap_view_check(mine);
+    heap_part(mine, c); /* there is nothing more */
+    for (size_t i = capacity + 2; i < count; i++)
+        give(block[i]);
+}
+
+static void slow_paths_make_those_that_joined_leave_a_class_at_a_time(void **state)
+{
+    static const size_t size[] = {4096, 8192};
+    size_t count = 0, joined;
+
+    (void)state;
+    for (unsigned k = 0; k < 2; k++) {
+        size_t capacity = size_class_table[size_class_of(size[k])].capacity, first = count;
+
+        while (count < first + 2 * capacity + 1)
+            block[count++] = take(size[k]);
+        for (size_t i = first; i < first + capacity; i++)
+            give(block[i]);
+        memmove(&block[first], &block[first + capacity], (capacity + 1) * sizeof block[0]);
+        count -= capacity;
+    }
+    joined = mine->joined_count;
+    assert_int_equal(joined, 2);
+    for (unsigned i = 0; i < 100000 && mine->joined_count == joined; i++)
+        heap_tick(mine);
+    assert_int_equal(mine->joined_count, 1);
+    heap_view_check(mine);
+    for (unsigned i = 0; i < 100000 && mine->joined_count > 0; i++)
+        heap_tick(mine);
+    assert_int_equal(mine->joined_count, 0);
+    assert_int_equal(mine->ready_count, 2);
+    while (count > 0)
+        give(block[--count]);
+}
+
+static void free_twice_and_part(void)
+{
+    size_t capacity = size_class_table[size_class_of(4096)].capacity;
+
+    for (size_t i = 0; i <= 2 * capacity; i++)
+        block[i] = heap_alloc(mine, 4096);
+    give(block[0]); /* its slab joins */
+    give(block[1]);
+    give(block[0]);
+    heap_part(mine, size_class_of(4096));
+}
+
+static void a_block_freed_twice_is_found_when_its_slab_leaves(void **state)
+{
+    (void)state;
+    assert_true(WIFSIGNALED(unit_child_status(free_twice_and_part)));
+}
+
 static void a_slab_is_given_up_with_its_last_block(void **state)
 {
     (void)state;
@@ -234,7 +418,7 @@ static void whatever_is_freed_in_whatever_order_the_counts_are_exact(void **stat
         bool grow = random_below(&random, 100) < (step / 10000 % 2 == 0 ? 65u : 35u);
 
         if (count < MANY && (count == 0 || grow)) {
-            block[count++] = take(1 + random_below(&random, step % 20 == 0 ? 8192 : 200));
+            block[count++] = take(1 + random_below(&random, step % 4 == 0 ? 8192 : 200));
         } else {
             size_t at = random_below(&random, count);
 
@@ -254,6 +438,7 @@ static void whatever_is_freed_in_whatever_order_the_counts_are_exact(void **stat
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, heap_view_start, heap_view_end)
+#define TEST_WITHOUT_JOINING(name) cmocka_unit_test_setup_teardown(name, heap_view_start_without_joining, heap_view_end)
 
 int main(void)
 {
@@ -262,8 +447,15 @@ int main(void)
         TEST(the_slab_that_became_empty_last_begins_next),
         TEST(a_slab_that_begins_again_with_its_class_keeps_its_list),
         TEST(ready_slabs_are_a_quarter_of_what_a_heap_may_hold),
-        TEST(a_full_slab_comes_back_at_the_class_s_count_of_free_blocks),
-        TEST(a_slab_is_given_up_with_its_last_block),
+        TEST_WITHOUT_JOINING(a_full_slab_comes_back_at_the_class_s_count_of_free_blocks),
+        TEST(a_full_slab_of_few_blocks_joins_the_held_one),
+        TEST(when_the_bin_is_empty_those_that_joined_are_full),
+        TEST(so_many_slabs_join_as_may_and_the_next_ones_wait),
+        TEST(a_thread_that_may_hold_less_has_fewer_that_joined),
+        TEST(what_joined_leaves_with_its_blocks),
+        TEST(slow_paths_make_those_that_joined_leave_a_class_at_a_time),
+        TEST(a_block_freed_twice_is_found_when_its_slab_leaves),
+        TEST_WITHOUT_JOINING(a_slab_is_given_up_with_its_last_block),
         TEST(blocks_that_come_home_together_are_credited_at_once),
         TEST(blocks_that_come_home_to_a_held_slab_go_to_the_bin),
         TEST(whatever_is_freed_in_whatever_order_the_counts_are_exact),
