@@ -64,11 +64,12 @@ static bool count_pages(int pagemap, const struct process *process, uint64_t sta
     return true;
 }
 
-/* Of the region map much is read and little written; of other ranges, hardly ever a page. */
+/* Of the library's own structures pages are read that were never written; of other ranges, hardly ever one. */
 static bool count_range(int pagemap, const struct process *process, unsigned kind, uint64_t start,
                         uint64_t end, uint64_t *resident, uint64_t *swapped)
 {
-    return count_pages(pagemap, kind == RANGE_LEAF ? process : NULL, start, end, resident, swapped);
+    bool own = kind == RANGE_LEAF || kind == RANGE_METADATA;
+    return count_pages(pagemap, own ? process : NULL, start, end, resident, swapped);
 }
 
 uint64_t kernel_resident(const struct snapshot *s, const struct process *process)
