@@ -299,7 +299,7 @@ NEW_ALIGNED_NOTHROW(NEW_ARRAY(St11align_val_tRKSt9nothrow_t))
 /* ---- delete: what the caller knows of the block is not needed to find its slab ---- */
 
 /* A block of another thread, a large one, the program's own, null, or no block at all. */
-static __attribute__((noinline)) void delete_missed(void *block, struct slab *s)
+static __attribute__((noinline)) void delete_other(void *block, struct slab *s)
 {
     if (likely(heap_push_other(heap_self, s, block)))
         return;
@@ -309,11 +309,18 @@ static __attribute__((noinline)) void delete_missed(void *block, struct slab *s)
         API(free)(block);
 }
 
+/* No block of a slab of this thread in the window; see free_pool. */
+static __attribute__((noinline)) void delete_pool(void *block, struct slab *s)
+{
+    if (unlikely(!heap_push_in_pool(heap_self, s, block)))
+        delete_other(block, s);
+}
+
 static inline __attribute__((always_inline)) void delete_block(void *block)
 {
     struct slab *s;
     if (unlikely(!heap_push_in_window(heap_self, block, &s)))
-        delete_missed(block, s);
+        delete_pool(block, s);
 }
 
 #define DELETE(name, ...)                                                                         \

@@ -80,14 +80,21 @@ static COLD void free_slow(struct heap *h, void *p)
         heap_free(h, p, "free");
 }
 
-/*
- * No block of a slab of this thread in the window: of the pool, of another thread, or large.
- * The arguments stand in the registers in which free has them.
- */
+/* A block of another thread, of the pool when the arena is full, outside of the window, or large. */
 static __attribute__((noinline)) void free_other(void *p, struct slab *s, struct heap *h)
 {
     if (unlikely(!heap_push_other(h, s, p)))
         free_slow(h, p);
+}
+
+/*
+ * No block of a slab of this thread in the window. The arguments stand in the
+ * registers in which free has them; apart from free_other this needs no frame.
+ */
+static __attribute__((noinline)) void free_pool(void *p, struct slab *s, struct heap *h)
+{
+    if (unlikely(!heap_push_in_pool(h, s, p)))
+        free_other(p, s, h);
 }
 
 HAKMEM_EXPORT void API(free)(void *block)
@@ -95,7 +102,7 @@ HAKMEM_EXPORT void API(free)(void *block)
     struct heap *h = heap_self;
     struct slab *s;
     if (unlikely(!heap_push_in_window(h, block, &s)))
-        free_other(block, s, h);
+        free_pool(block, s, h);
 }
 
 HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)

@@ -163,7 +163,7 @@ static inline bool heap_push(struct heap *h, struct slab *s, void *p)
 
 /*
  * Free p, if it is a block of h whose slab is in the window. False when it is
- * not: then heap_push_other with the descriptor that is left at *s.
+ * not: then heap_push_in_pool with the descriptor that is left at *s.
  */
 static inline bool heap_push_in_window(struct heap *h, void *p, struct slab **s)
 {
@@ -215,19 +215,22 @@ static inline bool heap_push_pool(struct heap *h, unsigned units, void *p)
     return true;
 }
 
+/* Free p, if `s`, which heap_push_in_window has left, is a granule of the pool. False: then heap_push_other. */
+static inline bool heap_push_in_pool(struct heap *h, struct slab *s, void *p)
+{
+    return likely(load_relaxed(&s->tag) == TAG_POOL) && heap_push_pool(h, pool_units_in_window(s, p), p);
+}
+
 /*
  * Free p, for which heap_push_in_window has left `s`. False when there is more
  * to do: then heap_free.
  */
 static inline bool heap_push_other(struct heap *h, struct slab *s, void *p)
 {
-    uint8_t tag = load_relaxed(&s->tag);
-    if (likely(tag == TAG_SMALL))
+    if (likely(load_relaxed(&s->tag) == TAG_SMALL))
         return heap_push_foreign(h, s, p);
-    if (likely(tag == TAG_POOL))
-        return heap_push_pool(h, pool_units_in_window(s, p), p);
     s = registry_find(p);
-    tag = load_relaxed(&s->tag);
+    uint8_t tag = load_relaxed(&s->tag);
     if (tag == TAG_SMALL)
         return heap_push(h, s, p) || heap_push_foreign(h, s, p);
     return tag == TAG_POOL && heap_push_pool(h, pool_units_at(s, p), p);
