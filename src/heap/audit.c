@@ -94,7 +94,7 @@ static void audit_slab(struct heap_audit *audit, const struct slab *s, const str
         audit_report(audit, s, "length of the free list", s->carved - used, length);
     if (!in_bin)
         return;
-    uint32_t others = 0; /* blocks of other slabs in a row: a list that is a ring has no block of s */
+    uint32_t others = 0; /* blocks of other slabs: a ring of these never ends, and has none of s */
     for (b = audit->heap->bin[s->size_class]; b != NULL && others <= BIN_BLOCKS_MOST; b = b->next) {
         if ((uintptr_t)b - s->base >= GRANULE) {
             others++;

@@ -148,7 +148,7 @@ static bool slab_join(struct heap *h, struct slab *s, uint32_t used)
     unsigned c = s->size_class;
     uint32_t free_blocks = s->carved - used;
     if (free_blocks > JOIN_BLOCKS || used == 0 || h->held[c] == NULL || h->joined_count >= JOIN_MOST ||
-        h->joined_count >= slab_spare_limit(h) / 2)
+        h->joined_count >= slab_spare_limit(h) / 2 || !heap_has_bins())
         return false;
     slab_check_head(s);
     struct block *last = s->free;

@@ -15,6 +15,7 @@ extern struct heap *mine;
 int heap_view_start(void **state);
 /* The same for a thread that may hold so little that no slab joins the held one. */
 int heap_view_start_without_joining(void **state);
+#define TEST_WITHOUT_JOINING(name) cmocka_unit_test_setup_teardown(name, heap_view_start_without_joining, heap_view_end)
 /* Tear-down: fails when something is in use after a trim, or the audit finds a mismatch. */
 int heap_view_end(void **state);
 

@@ -23,12 +23,9 @@ static struct slab *listed, *held, *fresh, *full, *joined;
 static int start(void **state)
 {
     unsigned c = size_class_of(1024);
-    size_t hold;
 
-    if (heap_view_start(state) != 0)
+    if (heap_view_start_without_joining(state) != 0)
         return -1;
-    hold = OPTION_SET(thread_hold);
-    OPTION_SET(thread_hold) = READY_PART * GRANULE; /* no slab joins the held one */
     for (size_t i = 0; i < MANY; i++)
         block[i] = heap_alloc(mine, i < 3 * 64 ? 1024 : i % 2 == 0 ? 64 : 10000);
     for (size_t i = 0; i < 10; i++)
@@ -39,14 +36,16 @@ static int start(void **state)
     held = mine->held[size_class_of(64)];
     fresh = slab_obtain(mine, c);
     mine->fresh[c] = fresh;
-    OPTION_SET(thread_hold) = hold;
+    OPTION_SET(thread_hold) = 4 * MIB; /* as it is by default */
     for (size_t i = 0; i < 33; i++)
         joining[i] = heap_alloc(mine, 4096);
     heap_free(mine, joining[0], "free"); /* of a full slab: it joins the held one */
     joined = registry_find(joining[0]);
     for (size_t i = 3 * 64 + 1; i < MANY; i += 4)
         heap_free(mine, block[i], "free"); /* some of the arena */
-    return joined->role == ROLE_HELD && listed->role == ROLE_LISTED && full->role == ROLE_UNLISTED && held != NULL ? 0 : -1;
+    if (joined->role != ROLE_HELD || listed->role != ROLE_LISTED || full->role != ROLE_UNLISTED || held == NULL)
+        return -1;
+    return 0;
 }
 
 static int end(void **state)

@@ -466,7 +466,6 @@ static void blocks_that_go_from_hand_to_hand_are_whole_and_none_is_lost(void **s
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, heap_view_start, heap_view_end)
-#define TEST_WITHOUT_JOINING(name) cmocka_unit_test_setup_teardown(name, heap_view_start_without_joining, heap_view_end)
 
 int main(void)
 {

@@ -301,7 +301,6 @@ static void without_memory_caches_serve_and_then_there_is_nothing(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, heap_view_start, heap_view_end)
-#define TEST_WITHOUT_JOINING(name) cmocka_unit_test_setup_teardown(name, heap_view_start_without_joining, heap_view_end)
 
 int main(void)
 {

@@ -268,6 +268,21 @@ static void a_thread_that_may_hold_less_has_fewer_that_joined(void **state)
     heap_view_check(mine);
 }
 
+static void with_the_bins_switched_off_none_joins(void **state)
+{
+    size_t count = full_slabs(2);
+    struct slab *s = registry_find(block[0]);
+
+    (void)state;
+    OPTION_SET(batch_refill) = false;
+    give(block[0]);
+    assert_int_equal(mine->joined_count, 0);
+    assert_int_equal(s->role, ROLE_LISTED);
+    heap_view_check(mine);
+    for (size_t i = 1; i <= count; i++)
+        give(block[i]);
+}
+
 static void what_joined_leaves_with_its_blocks(void **state)
 {
     unsigned c = size_class_of(4096);
@@ -438,7 +453,6 @@ static void whatever_is_freed_in_whatever_order_the_counts_are_exact(void **stat
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, heap_view_start, heap_view_end)
-#define TEST_WITHOUT_JOINING(name) cmocka_unit_test_setup_teardown(name, heap_view_start_without_joining, heap_view_end)
 
 int main(void)
 {
@@ -452,6 +466,7 @@ int main(void)
         TEST(when_the_bin_is_empty_those_that_joined_are_full),
         TEST(so_many_slabs_join_as_may_and_the_next_ones_wait),
         TEST(a_thread_that_may_hold_less_has_fewer_that_joined),
+        TEST(with_the_bins_switched_off_none_joins),
         TEST(what_joined_leaves_with_its_blocks),
         TEST(slow_paths_make_those_that_joined_leave_a_class_at_a_time),
         TEST(a_block_freed_twice_is_found_when_its_slab_leaves),
