@@ -10,6 +10,8 @@
 #define FETCH_BYTES (32 * KIB)
 /* What it gives back of one class goes in chains of at most this much. */
 #define CHAIN_BYTES (128 * KIB)
+/* So many of them in one section of the lock. */
+#define CHAINS 16
 
 /*
  * `bytes` are fetched. When as much was given back before, it was too early:
@@ -73,6 +75,8 @@ static void arena_shrink(struct heap *h, size_t keep)
 {
     if (h->arena_bytes > keep)
         counters_add(&h->counters, COUNTER_arena_flushes, 1);
+    struct pool_chain chain[CHAINS];
+    unsigned chains = 0;
     unsigned empty = 0; /* bins in a row */
     while (h->arena_bytes > keep) {
         unsigned c = h->arena_next;
@@ -92,8 +96,14 @@ static void arena_shrink(struct heap *h, size_t keep)
         h->bin[c] = last->next;
         last->next = NULL;
         h->arena_bytes -= count * size;
-        pool_give_chain(c, first, count);
+        chain[chains++] = (struct pool_chain){first, count, c};
+        if (chains == CHAINS) {
+            pool_give_chains(chain, chains);
+            chains = 0;
+        }
     }
+    if (chains > 0)
+        pool_give_chains(chain, chains);
 }
 
 void arena_flush(struct heap *h)

@@ -30,6 +30,9 @@
 #define TRANSFER_LEAST MIB
 /* Less than this in use: growth is not worth populating ahead. */
 #define POPULATE_FROM (2 * MIB)
+/* Chains that wait are taken together, so many at most, and until they are of so many bytes. */
+#define TAKE_CHAINS 8
+#define TAKE_BYTES (128 * KIB)
 
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNIT + 1, "a unit fits into the name of a run");
@@ -438,29 +441,63 @@ static unsigned pool_units(unsigned size_class)
     return (unsigned)(size_class_size(size_class) >> POOL_UNIT_SHIFT);
 }
 
-/* A chain of the class at *size_class or of one that serves it; NULL when none waits. */
-static struct block *pool_take_chain_locked(unsigned *size_class, size_t *count)
+/* A chain of size_class or of a class that serves it. False when none waits. */
+static bool pool_take_chain_locked(unsigned size_class, struct pool_chain *chain)
 {
-    for (unsigned c = *size_class; pool_serves(c, *size_class); c++) {
-        struct block *list = transfer_take(c, count);
-        if (list == NULL)
-            continue;
-        *size_class = c;
-        return list;
+    for (unsigned c = size_class; pool_serves(c, size_class); c++) {
+        chain->first = transfer_take(c, &chain->count);
+        chain->size_class = c;
+        if (chain->first != NULL)
+            return true;
     }
-    return NULL;
+    return false;
+}
+
+/* One chain, and more of the same class while they are short. Returns how many. */
+static unsigned pool_take_chains_locked(unsigned size_class, struct pool_chain chain[TAKE_CHAINS])
+{
+    if (!pool_take_chain_locked(size_class, &chain[0]))
+        return 0;
+    size_class = chain[0].size_class;
+    size_t blocks = TAKE_BYTES / size_class_size(size_class), count = chain[0].count;
+    unsigned chains = 1;
+    for (; chains < TAKE_CHAINS && count < blocks; chains++) {
+        struct pool_chain *more = &chain[chains];
+        more->first = transfer_take(size_class, &more->count);
+        if (more->first == NULL)
+            break;
+        more->size_class = size_class;
+        count += more->count;
+    }
+    return chains;
+}
+
+/* The chains, of which there is one at least, as one list of *count blocks. The last one is not looked into. */
+static struct block *pool_link_chains(const struct pool_chain *chain, unsigned chains, size_t *count)
+{
+    struct block *list = chain[--chains].first;
+    *count = chain[chains].count;
+    while (chains-- > 0) {
+        struct block *last = chain[chains].first;
+        for (size_t i = 1; i < chain[chains].count; i++)
+            last = last->next;
+        last->next = list;
+        list = chain[chains].first;
+        *count += chain[chains].count;
+    }
+    return list;
 }
 
 size_t pool_take(unsigned *size_class, size_t want, struct block **list)
 {
     struct populate ahead = {NULL, NULL};
-    unsigned units = pool_units(*size_class);
+    struct pool_chain chain[TAKE_CHAINS];
     size_t count = 0;
+    *list = NULL;
     lock_take(&pool_lock);
-    *list = pool_take_chain_locked(size_class, &count);
-    bool waited = *list != NULL;
-    while (!waited && count < want && ahead.start == NULL) {
-        struct block *b = pool_block_locked(units, POOL_UNIT, &ahead);
+    unsigned chains = pool_take_chains_locked(*size_class, chain);
+    while (chains == 0 && count < want && ahead.start == NULL) {
+        struct block *b = pool_block_locked(pool_units(*size_class), POOL_UNIT, &ahead);
         if (b == NULL)
             break;
         b->next = *list;
@@ -469,6 +506,10 @@ size_t pool_take(unsigned *size_class, size_t want, struct block **list)
     }
     lock_release(&pool_lock);
     pool_populate(&ahead);
+    if (chains > 0) {
+        *size_class = chain[0].size_class;
+        *list = pool_link_chains(chain, chains, &count);
+    }
     return count;
 }
 
@@ -506,13 +547,20 @@ void pool_give(struct block *list, const char *function)
     lock_release(&pool_lock);
 }
 
-void pool_give_chain(unsigned size_class, struct block *first, size_t count)
+static void pool_give_chain_locked(const struct pool_chain *chain)
+{
+    size_t most = totals.mapped / TRANSFER_PART;
+    size_t bytes = transfer.bytes + chain->count * size_class_size(chain->size_class);
+    if (bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) ||
+        !transfer_put(chain->size_class, chain->first, chain->count))
+        pool_return_locked(chain->first, "free");
+}
+
+void pool_give_chains(const struct pool_chain *chain, unsigned chains)
 {
     lock_take(&pool_lock);
-    size_t most = totals.mapped / TRANSFER_PART;
-    size_t bytes = transfer.bytes + count * size_class_size(size_class);
-    if (bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) || !transfer_put(size_class, first, count))
-        pool_return_locked(first, "free");
+    for (unsigned i = 0; i < chains; i++)
+        pool_give_chain_locked(&chain[i]);
     pool_keep_locked();
     lock_release(&pool_lock);
 }

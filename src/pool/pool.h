@@ -94,17 +94,23 @@ static inline bool pool_serves(unsigned size_class, unsigned wanted)
 }
 
 /*
- * Take up to `want` blocks of the class at *size_class, linked, at *list, or a
- * chain, however long, that waits: of that class or of one that serves it, which
- * is then told there. Returns how many; 0 when memory is short.
+ * Take up to `want` blocks of the class at *size_class, linked, at *list, or
+ * chains that wait, a long one or a few short ones: of that class or of one that
+ * serves it, which is then told there. Returns how many; 0 when memory is short.
  */
 size_t pool_take(unsigned *size_class, size_t want, struct block **list);
 /* One block of a class, aligned to a power of two up to 64 KiB; NULL when memory is short. */
 void *pool_take_aligned(unsigned size_class, size_t align);
 /* Give blocks back, linked, of any classes. Ends the program when one is free already. */
 void pool_give(struct block *list, const char *function);
-/* Leave `count` linked blocks of one class, 1 to 1023, for the next who takes some. */
-void pool_give_chain(unsigned size_class, struct block *first, size_t count);
+/* Linked blocks of one class, 1 to 1023. */
+struct pool_chain {
+    struct block *first;
+    size_t count;
+    unsigned size_class;
+};
+/* Leave chains for the next who takes some of their class. */
+void pool_give_chains(const struct pool_chain *chain, unsigned chains);
 
 /*
  * The class of the block at p, an address of a chunk whose descriptor is `s`;

@@ -138,7 +138,7 @@ size_t pool_take(unsigned *size_class, size_t want, struct block **list)
 }
 void *pool_take_aligned(unsigned size_class, size_t align) { return (void)size_class, (void)align, NULL; }
 void pool_give(struct block *list, const char *function) { (void)list, (void)function; }
-void pool_give_chain(unsigned size_class, struct block *first, size_t count) { (void)size_class, (void)first, (void)count; }
+void pool_give_chains(const struct pool_chain *chain, unsigned chains) { (void)chain, (void)chains; }
 unsigned pool_class_of(const struct slab *s, const void *p, const char *function)
 {
     (void)s, (void)p, (void)function;

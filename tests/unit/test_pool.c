@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/lock.h"
 #include "support/pool_blocks.h"
 
 static void a_block_has_its_size_its_class_and_its_unit(void **state)
@@ -148,20 +149,27 @@ static struct block *take_linked(size_t size, size_t count)
     return list;
 }
 
+static void give_chain(unsigned size_class, struct block *first, size_t count)
+{
+    struct pool_chain chain = {first, count, size_class};
+
+    pool_give_chains(&chain, 1);
+}
+
 static void a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves(void **state)
 {
     struct block *chain = take_linked(20 * KIB, 3), *got;
     unsigned c = size_class_of(15 * KIB);
 
     (void)state;
-    pool_give_chain(size_class_of(20 * KIB), chain, 3);
+    give_chain(size_class_of(20 * KIB), chain, 3);
     assert_int_equal(totals().used, 0);
     assert_int_equal(totals().dirty, 60 * KIB);
     assert_int_equal(pool_audit(STDERR_FILENO), 0);
     assert_int_equal(pool_take(&c, 2, &got), 2); /* 5 KiB of 15 are too much */
     assert_int_equal(c, size_class_of(15 * KIB));
     pool_give(got, "free");
-    pool_give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
+    give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
     c = size_class_of(16 * KIB);
     assert_int_equal(pool_take(&c, 1, &got), 3);
     assert_int_equal(c, size_class_of(20 * KIB));
@@ -175,7 +183,7 @@ static void a_chain_becomes_free_runs_when_no_run_fits(void **state)
     char *wall = take(9 * KIB), *whole;
 
     (void)state;
-    pool_give_chain(size_class_of(20 * KIB), chain, 3);
+    give_chain(size_class_of(20 * KIB), chain, 3);
     whole = take(60 * KIB);
     assert_ptr_equal(whole + 40 * KIB, chain); /* the three lay beside each other */
     assert_int_equal(totals().dirty, 0);
@@ -193,14 +201,62 @@ static void more_than_a_mib_does_not_wait(void **state)
     for (unsigned i = 0; i < 34; i++)
         chain[i] = take_linked(32 * KIB, 1);
     for (unsigned i = 0; i < 33; i++)
-        pool_give_chain(c, chain[i], 1);
+        give_chain(c, chain[i], 1);
     assert_int_equal(totals().used, 32 * KIB);
     assert_int_equal(units_at(chain[31]), 32);
     assert_int_equal(units_at(chain[32]), 0); /* it is a free run already */
-    assert_int_equal(pool_take(&c, 1, &got), 1);
+    assert_int_equal(pool_take(&c, 1, &got), 4);
     assert_ptr_equal(got, chain[31]); /* the last one first */
     pool_give(got, "free");
     pool_give(chain[33], "free");
+}
+
+static void short_chains_are_left_and_taken_together(void **state)
+{
+    struct pool_chain chain[12];
+    unsigned c = size_class_of(12 * KIB), larger = size_class_of(16 * KIB);
+    struct block *got, *other;
+
+    (void)state;
+    for (unsigned i = 1; i < 12; i++)
+        chain[i] = (struct pool_chain){take_linked(12 * KIB, 2), 2, c};
+    chain[0] = (struct pool_chain){take_linked(16 * KIB, 2), 2, larger};
+    uint32_t sections = lock_sections(&pool_lock);
+    pool_give_chains(chain, 12);
+    assert_int_equal(lock_sections(&pool_lock), sections + 1);
+    assert_int_equal(pool_take(&c, 1, &got), 10); /* 120 KiB, which one more would bring above 128 */
+    assert_int_equal(c, size_class_of(12 * KIB));
+    assert_int_equal(lock_sections(&pool_lock), sections + 2);
+    other = got;
+    for (unsigned i = 11; i > 6; i--) {
+        assert_ptr_equal(other, chain[i].first);
+        other = other->next->next;
+    }
+    assert_null(other);
+    c = size_class_of(15 * KIB);
+    assert_int_equal(pool_take(&c, 1, &other), 2); /* of one class only */
+    assert_int_equal(c, larger);
+    assert_int_equal(pool_audit(STDERR_FILENO), 0);
+    pool_give(got, "free");
+    pool_give(other, "free");
+    pool_trim(0);
+}
+
+static void no_more_than_eight_chains_are_taken_together(void **state)
+{
+    struct pool_chain chain[9];
+    unsigned c = size_class_of(9 * KIB);
+    struct block *got;
+
+    (void)state;
+    for (unsigned i = 0; i < 9; i++)
+        chain[i] = (struct pool_chain){take_linked(9 * KIB, 1), 1, c};
+    pool_give_chains(chain, 9);
+    assert_int_equal(pool_take(&c, 1, &got), 8);
+    pool_give(got, "free");
+    assert_int_equal(pool_take(&c, 2, &got), 1);
+    assert_ptr_equal(got, chain[0].first);
+    pool_give(got, "free");
 }
 
 static void what_waits_is_no_more_than_a_trim_may_keep_or_goes_back(void **state)
@@ -208,10 +264,10 @@ static void what_waits_is_no_more_than_a_trim_may_keep_or_goes_back(void **state
     char *wall = take(9 * KIB);
 
     (void)state;
-    pool_give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
+    give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
     assert_int_equal(pool_trim(MIB), 0);
     assert_int_equal(totals().dirty, 60 * KIB);
-    pool_give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
+    give_chain(size_class_of(20 * KIB), take_linked(20 * KIB, 3), 3);
     assert_int_equal(pool_trim(0), 60 * KIB);
     assert_int_equal(totals().dirty, 0);
     give(wall);
@@ -222,7 +278,7 @@ static void a_damaged_chain_is_found_by_the_audit(void **state)
     struct block *chain = take_linked(20 * KIB, 2), *second = chain->next;
 
     (void)state;
-    pool_give_chain(size_class_of(20 * KIB), chain, 2);
+    give_chain(size_class_of(20 * KIB), chain, 2);
     chain->next = NULL;
     assert_int_equal(pool_audit(-1), 1);
     chain->next = chain;
@@ -308,6 +364,8 @@ int main(void)
         TEST(a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves),
         TEST(a_chain_becomes_free_runs_when_no_run_fits),
         TEST(more_than_a_mib_does_not_wait),
+        TEST(short_chains_are_left_and_taken_together),
+        TEST(no_more_than_eight_chains_are_taken_together),
         TEST(what_waits_is_no_more_than_a_trim_may_keep_or_goes_back),
         TEST(a_damaged_chain_is_found_by_the_audit),
         TEST(a_block_is_aligned_to_any_power_of_two_up_to_64_kib),
