@@ -58,8 +58,8 @@ struct hakmem_stats {
     size_t heaps_alive;        /* count: heaps that belong to a running thread */
     uint64_t refills;          /* slow paths of malloc that refilled a bin */
     uint64_t refilled_blocks;  /* blocks that these moved */
-    uint64_t remote_posts;     /* batches of foreign frees handed over */
-    uint64_t remote_blocks;    /* blocks in them */
+    uint64_t remote_posts;     /* times that foreign frees were handed over */
+    uint64_t remote_blocks;    /* blocks that were handed over */
     uint64_t memory_calls;     /* mmap, munmap, mremap, madvise, mprotect made */
 };
 

@@ -67,37 +67,68 @@ void foreign_drain_dead(struct heap *h)
     /* else who has it looks at the queue when it is done */
 }
 
-/* Hand a batch to the heap that owns its slab. h: for the counters; may be unreal. */
-static void foreign_post(struct heap *h, const struct remote_batch *batch)
+/* Rings come home to h, which the caller holds. */
+static void foreign_credit_rings(struct heap *h, struct ring *ring)
 {
-    struct heap *owner = load_relaxed(&batch->slab->owner);
-    if (heap_is_real(h)) {
-        counters_add(&h->counters, COUNTER_remote_posts, 1);
-        counters_add(&h->counters, COUNTER_remote_blocks, batch->count);
+    while (ring != NULL) {
+        struct ring *next = ring_next(ring);
+        struct slab *s = registry_find(ring);
+        struct remote_batch batch = ring_open(ring, s);
+        foreign_credit(h, s, &batch);
+        ring = next;
     }
+}
+
+/* Hand rings to the heap that owns their slabs. h: for the counters; may be unreal. */
+static void foreign_post(struct heap *h, struct heap *owner, const struct remote_rings *rings)
+{
+    if (heap_is_real(h))
+        counters_add(&h->counters, COUNTER_remote_posts, 1);
     if (load_relaxed(&owner->state) == HEAP_DEAD && foreign_claim_dead(owner)) {
-        foreign_credit(owner, batch->slab, batch); /* without the way through the queue */
+        foreign_credit_rings(owner, rings->newest); /* without the way through the queue */
         foreign_leave_dead(owner);
         return;
     }
-    unsigned rings = remote_queue_post(&owner->queue, batch);
+    unsigned waiting = remote_queue_post(&owner->queue, rings);
     uint32_t state = load_seq_cst(&owner->state);
     if (unlikely(state == HEAP_DEAD))
         foreign_drain_dead(owner);
-    else if (unlikely(rings >= load_relaxed(&owner->collect_at)))
+    else if (unlikely(waiting >= load_relaxed(&owner->collect_at)))
         foreign_collect(h, owner);
+}
+
+static void foreign_post_batch(struct heap *h, const struct remote_batch *batch)
+{
+    struct remote_rings rings = {NULL, NULL, 0};
+    if (heap_is_real(h))
+        counters_add(&h->counters, COUNTER_remote_blocks, batch->count);
+    struct heap *owner = load_relaxed(&batch->slab->owner);
+    remote_rings_add(&rings, batch);
+    foreign_post(h, owner, &rings);
 }
 
 void foreign_flush(struct heap *h)
 {
     struct remote_cache *cache = &h->remote;
+    struct remote_rings rings = {NULL, NULL, 0};
+    struct heap *owner = NULL;
     for (unsigned i = 0; i < REMOTE_CACHE_ENTRIES && cache->bytes > 0; i++) {
         if (cache->batch[i].slab == NULL)
             continue;
         struct remote_batch batch = cache->batch[i];
         remote_cache_clear(cache, &cache->batch[i]);
-        foreign_post(h, &batch);
+        struct heap *other = load_relaxed(&batch.slab->owner);
+        if (other != owner && owner != NULL) {
+            foreign_post(h, owner, &rings);
+            rings = (struct remote_rings){NULL, NULL, 0};
+        }
+        owner = other;
+        if (heap_is_real(h))
+            counters_add(&h->counters, COUNTER_remote_blocks, batch.count);
+        remote_rings_add(&rings, &batch);
     }
+    if (owner != NULL)
+        foreign_post(h, owner, &rings);
 }
 
 /* Part of what a heap may hold that its remote cache may have, on top. */
@@ -114,7 +145,7 @@ void heap_displace(struct heap *h, struct remote_batch *batch)
 {
     struct remote_batch displaced = *batch;
     remote_cache_clear(&h->remote, batch);
-    foreign_post(h, &displaced);
+    foreign_post_batch(h, &displaced);
     foreign_drain_if_long(h);
 }
 
@@ -135,7 +166,7 @@ void foreign_free(struct heap *h, struct slab *s, struct block *p)
             return;
     }
     struct remote_batch one = {s, p, p, 1};
-    foreign_post(h, &one);
+    foreign_post_batch(h, &one);
 }
 
 bool foreign_drain(struct heap *h)
@@ -145,13 +176,7 @@ bool foreign_drain(struct heap *h)
     /* The owner is awake: what a collection raised the limit to is over. */
     if (any && load_relaxed(&h->collect_at) != COLLECT_RINGS)
         store_relaxed(&h->collect_at, COLLECT_RINGS);
-    while (ring != NULL) {
-        struct ring *next = ring_next(ring);
-        struct slab *s = registry_find(ring);
-        struct remote_batch batch = ring_open(ring, s);
-        foreign_credit(h, s, &batch);
-        ring = next;
-    }
+    foreign_credit_rings(h, ring);
     return any;
 }
 
@@ -174,7 +199,7 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
 {
     struct remote_batch batch[COLLECT_SLABS];
     struct remote_batch more;
-    unsigned kept = 0;
+    struct remote_rings kept = {NULL, NULL, 0};
     uint32_t state = load_relaxed(&owner->state);
     if (state != HEAP_ALIVE && state != HEAP_SHARED)
         return;
@@ -188,10 +213,8 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
         if (entry->slab == more.slab) {
             remote_batch_join(entry, &more);
         } else {
-            if (entry->slab != NULL) {
-                remote_queue_post(&owner->queue, entry);
-                kept++;
-            }
+            if (entry->slab != NULL)
+                remote_rings_add(&kept, entry);
             *entry = more;
         }
         if (entry->count == entry->slab->capacity && foreign_claim(h, entry->slab))
@@ -199,13 +222,13 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
         ring = next;
     }
     for (unsigned i = 0; i < COLLECT_SLABS; i++) {
-        if (batch[i].slab == NULL)
-            continue;
-        remote_queue_post(&owner->queue, &batch[i]);
-        kept++;
+        if (batch[i].slab != NULL)
+            remote_rings_add(&kept, &batch[i]);
     }
+    if (kept.count > 0)
+        remote_queue_post(&owner->queue, &kept);
     /* Twice what is left, so that a long queue is not walked for each post. */
-    uint32_t at = 2 * kept < COLLECT_RINGS ? COLLECT_RINGS : 2 * kept;
+    uint32_t at = 2 * kept.count < COLLECT_RINGS ? COLLECT_RINGS : 2 * kept.count;
     store_relaxed(&owner->collect_at, at < REMOTE_RINGS_MAX ? at : REMOTE_RINGS_MAX);
     /* The owner may have died meanwhile and found an empty queue. */
     if (load_seq_cst(&owner->state) == HEAP_DEAD)

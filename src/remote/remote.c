@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 #include "remote/remote.h"
 
-unsigned remote_queue_post(struct remote_queue *queue, const struct remote_batch *batch)
+unsigned remote_queue_post(struct remote_queue *queue, const struct remote_rings *rings)
 {
-    struct ring *ring = container_of(batch->last, struct ring, block);
-    ring->block.next = batch->first;
-    uint64_t count = (uint64_t)batch->count << REMOTE_POINTER_BITS;
+    uint64_t count = rings->oldest->link & ~REMOTE_POINTER_MASK;
     uint64_t old = load_relaxed(&queue->word);
-    uint64_t rings;
+    uint64_t waiting;
     do {
-        rings = old >> REMOTE_POINTER_BITS;
-        if (rings < REMOTE_RINGS_MAX)
-            rings++;
-        ring->link = count | (old & REMOTE_POINTER_MASK);
+        waiting = (old >> REMOTE_POINTER_BITS) + rings->count;
+        if (waiting > REMOTE_RINGS_MAX)
+            waiting = REMOTE_RINGS_MAX;
+        rings->oldest->link = count | (old & REMOTE_POINTER_MASK);
     } while (!cas_weak_seq_cst(&queue->word, &old,
-                               rings << REMOTE_POINTER_BITS | (uint64_t)(uintptr_t)ring));
-    return (unsigned)rings;
+                               waiting << REMOTE_POINTER_BITS | (uint64_t)(uintptr_t)rings->newest));
+    return (unsigned)waiting;
 }
 
 struct ring *remote_queue_take(struct remote_queue *queue)

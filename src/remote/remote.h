@@ -5,7 +5,8 @@
  * 1. The freeing thread gathers them by slab in its own cache (256 entries).
  * 2. When an entry is displaced, or the cache holds more than its limit of
  *    bytes (remote_batch, less with many threads), the blocks of an entry are
- *    closed to a ring and posted to the owner's queue with one compare-and-swap:
+ *    closed to a ring. The rings of one owner are posted to its queue with one
+ *    compare-and-swap:
  *
  *      queue word:  | rings : 16 | last block : 48 |
  *                                      |
@@ -95,8 +96,27 @@ static inline void remote_cache_clear(struct remote_cache *cache, struct remote_
     batch->first = NULL;
 }
 
-/* Post a batch of at most 65,535 blocks. Returns the number of rings in the queue now. */
-unsigned remote_queue_post(struct remote_queue *queue, const struct remote_batch *batch);
+/* Rings of blocks of one heap, which are posted together. */
+struct remote_rings {
+    struct ring *newest; /* linked; NULL: none */
+    struct ring *oldest;
+    unsigned count;
+};
+
+/* Close a batch of at most 65,535 blocks to a ring, and add it. */
+static inline void remote_rings_add(struct remote_rings *rings, const struct remote_batch *batch)
+{
+    struct ring *ring = container_of(batch->last, struct ring, block);
+    ring->block.next = batch->first;
+    ring->link = (uint64_t)batch->count << REMOTE_POINTER_BITS | (uint64_t)(uintptr_t)rings->newest;
+    if (rings->newest == NULL)
+        rings->oldest = ring;
+    rings->newest = ring;
+    rings->count++;
+}
+
+/* Post rings, of which there is one at least. Returns the number of rings in the queue now. */
+unsigned remote_queue_post(struct remote_queue *queue, const struct remote_rings *rings);
 /* Rings in the queue just now. */
 static inline unsigned remote_queue_rings(const struct remote_queue *queue)
 {

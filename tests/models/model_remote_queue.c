@@ -17,13 +17,20 @@ static unsigned taken[BLOCKS];    /* plain: a second taker is a race */
 static unsigned ring_blocks[BLOCKS]; /* by its last block; constant: what was posted */
 
 /* A ring of blocks [first, first + count), oldest last. */
-static unsigned post(unsigned first, unsigned count)
+static void add(struct remote_rings *rings, unsigned first, unsigned count)
 {
     struct remote_batch batch = {NULL, &memory[first].block, &memory[first + count - 1].block, count};
     for (unsigned i = first; i + 1 < first + count; i++)
         memory[i].block.next = &memory[i + 1].block;
     ring_blocks[first + count - 1] = count;
-    return remote_queue_post(&queue, &batch);
+    remote_rings_add(rings, &batch);
+}
+
+static unsigned post(unsigned first, unsigned count)
+{
+    struct remote_rings rings = {NULL, NULL, 0};
+    add(&rings, first, count);
+    return remote_queue_post(&queue, &rings);
 }
 
 static unsigned take(void)
@@ -53,6 +60,15 @@ static void poster_of_two(void *first)
     explore_require(post((unsigned)(uintptr_t)first + 1, 2) >= 1);
 }
 
+/* The same two rings, as a flush posts them. */
+static void poster_of_two_together(void *first)
+{
+    struct remote_rings rings = {NULL, NULL, 0};
+    add(&rings, (unsigned)(uintptr_t)first, 1);
+    add(&rings, (unsigned)(uintptr_t)first + 1, 2);
+    explore_require(remote_queue_post(&queue, &rings) >= 2);
+}
+
 static void poster_of_one(void *first)
 {
     explore_require(post((unsigned)(uintptr_t)first, 1) >= 1);
@@ -64,16 +80,19 @@ static void taker(void *times)
         take();
 }
 
-/* Takes, and posts the ring again, as foreign_collect does. */
+/* Takes, and posts the rings again, as foreign_collect does. */
 static void collector(void *unused)
 {
     (void)unused;
+    struct remote_rings rings = {NULL, NULL, 0};
     struct ring *next;
     for (struct ring *ring = remote_queue_take(&queue); ring != NULL; ring = next) {
         next = ring_next(ring);
         struct remote_batch batch = ring_open(ring, NULL);
-        remote_queue_post(&queue, &batch);
+        remote_rings_add(&rings, &batch);
     }
+    if (rings.count > 0)
+        remote_queue_post(&queue, &rings);
 }
 
 static void finish(void)
@@ -105,7 +124,7 @@ static void setup_takers(void)
 {
     names();
     explore_thread(poster_of_two, (void *)0, NULL);
-    explore_thread(poster_of_two, (void *)3, NULL);
+    explore_thread(poster_of_two_together, (void *)3, NULL);
     explore_thread(taker, (void *)1, NULL);
     explore_thread(taker, (void *)2, NULL);
 }
@@ -113,7 +132,7 @@ static void setup_takers(void)
 static void setup_collector(void)
 {
     names();
-    explore_thread(poster_of_two, (void *)0, NULL);
+    explore_thread(poster_of_two_together, (void *)0, NULL);
     explore_thread(poster_of_one, (void *)3, NULL);
     explore_thread(collector, NULL, NULL);
     explore_thread(taker, (void *)1, NULL);

@@ -51,6 +51,14 @@ static struct remote_batch batch_of(size_t first, uint32_t count)
     return (struct remote_batch){&slab[0], block(first), block(first + count - 1), count};
 }
 
+static unsigned post_one(const struct remote_batch *batch)
+{
+    struct remote_rings rings = {NULL, NULL, 0};
+
+    remote_rings_add(&rings, batch);
+    return remote_queue_post(&queue, &rings);
+}
+
 /* From first to last, the batch has the blocks [first, first + count). */
 static void assert_batch_is(const struct remote_batch *batch, size_t first, uint32_t count)
 {
@@ -182,7 +190,7 @@ static void rings_come_out_newest_first_with_all_their_blocks(void **state)
 
         first[i] = total;
         total += count[i];
-        assert_int_equal(remote_queue_post(&queue, &batch), i + 1);
+        assert_int_equal(post_one(&batch), i + 1);
         assert_false(remote_queue_is_empty(&queue));
     }
     ring = remote_queue_take(&queue);
@@ -198,12 +206,37 @@ static void rings_come_out_newest_first_with_all_their_blocks(void **state)
     assert_null(ring);
 }
 
+static void rings_that_are_posted_together_stand_before_those_that_waited(void **state)
+{
+    struct remote_batch waiting = batch_of(0, 2), first = batch_of(2, 1), second = batch_of(3, 4);
+    struct remote_rings rings = {NULL, NULL, 0};
+    struct ring *ring;
+
+    (void)state;
+    assert_int_equal(post_one(&waiting), 1);
+    remote_rings_add(&rings, &first);
+    remote_rings_add(&rings, &second);
+    assert_int_equal(rings.count, 2);
+    assert_int_equal(remote_queue_rings(&queue), 1); /* nothing is posted yet */
+    assert_int_equal(remote_queue_post(&queue, &rings), 3);
+    ring = remote_queue_take(&queue);
+    for (unsigned i = 0; i < 3; i++) {
+        static const struct { size_t first; uint32_t count; } expected[] = {{3, 4}, {2, 1}, {0, 2}};
+        struct ring *next = ring_next(ring);
+        struct remote_batch batch = ring_open(ring, &slab[0]);
+
+        assert_batch_is(&batch, expected[i].first, expected[i].count);
+        ring = next;
+    }
+    assert_null(ring);
+}
+
 static void a_ring_is_written_in_its_last_block_only(void **state)
 {
     struct remote_batch batch = batch_of(10, 3);
 
     (void)state;
-    assert_int_equal(remote_queue_post(&queue, &batch), 1);
+    assert_int_equal(post_one(&batch), 1);
     for (size_t i = 8; i < 8 + 7; i++) {
         bool link = memory[i].room[sizeof(struct block)] != 0xee;
 
@@ -221,7 +254,7 @@ static void the_number_of_rings_stops_at_its_greatest_value(void **state)
         struct remote_batch batch = batch_of(i, 1);
         size_t expected = i + 1 < REMOTE_RINGS_MAX ? i + 1 : REMOTE_RINGS_MAX;
 
-        assert_int_equal(remote_queue_post(&queue, &batch), expected);
+        assert_int_equal(post_one(&batch), expected);
     }
     for (ring = remote_queue_take(&queue); ring != NULL; ring = ring_next(ring)) {
         assert_int_equal(ring_count(ring), 1);
@@ -237,7 +270,7 @@ static void *post(void *argument)
     for (size_t i = 0; i < POSTS; i++) {
         struct remote_batch batch = batch_of(first + 3 * i, 3);
 
-        require(remote_queue_post(&queue, &batch) >= 1);
+        require(post_one(&batch) >= 1);
     }
     return NULL;
 }
@@ -278,6 +311,7 @@ int main(void)
         cmocka_unit_test_setup(joined_batches_have_the_blocks_of_both, start),
         cmocka_unit_test_setup(an_empty_queue_has_nothing_to_take, start),
         cmocka_unit_test_setup(rings_come_out_newest_first_with_all_their_blocks, start),
+        cmocka_unit_test_setup(rings_that_are_posted_together_stand_before_those_that_waited, start),
         cmocka_unit_test_setup(a_ring_is_written_in_its_last_block_only, start),
         cmocka_unit_test_setup(the_number_of_rings_stops_at_its_greatest_value, start),
         cmocka_unit_test_setup(what_many_threads_post_is_taken_once, start),
