@@ -196,6 +196,51 @@ static void who_frees_the_last_blocks_of_a_dead_heap_empties_it(void **state)
     assert_int_equal(slabs_in_use(), 0); /* a dead heap keeps no empty slab */
 }
 
+/* Free all and flush; how often something was posted is left at *argument. */
+static void flush_all(void *argument)
+{
+    struct heap *h = heap_of_thread();
+    uint64_t posts = counted(h, COUNTER_remote_posts);
+
+    free_all(NULL);
+    foreign_flush(h);
+    *(uint64_t *)argument = counted(h, COUNTER_remote_posts) - posts;
+}
+
+static void what_a_flush_has_for_one_owner_is_posted_once(void **state)
+{
+    uint64_t posts;
+
+    (void)state;
+    for (count = 0; count < 30; count++)
+        block[count] = heap_alloc(mine, (size_t)64 << count % 3);
+    run_in_thread(flush_all, &posts);
+    assert_int_equal(posts, 1);
+    assert_int_equal(remote_queue_rings(&mine->queue), 3); /* one for each slab */
+    assert_true(foreign_drain(mine));
+    assert_int_equal(heap_view_live(mine), 0);
+}
+
+static void a_flush_gives_each_owner_its_own(void **state)
+{
+    uint64_t posts;
+
+    (void)state;
+    run_in_thread(leave_blocks, NULL);
+    dead->state = HEAP_BUSY; /* it keeps what is posted */
+    for (; count < 700; count++)
+        block[count] = heap_alloc(mine, 64 + count % 7 * 500);
+    run_in_thread(flush_all, &posts);
+    assert_true(posts >= 2);
+    assert_int_equal(heap_view_live(dead), 600);
+    assert_int_equal(heap_view_live(mine), 99);
+    assert_true(foreign_drain(mine));
+    assert_int_equal(heap_view_live(mine), 0);
+    dead->state = HEAP_DEAD;
+    foreign_drain_dead(dead);
+    assert_int_equal(heap_view_live(dead), 0);
+}
+
 static void a_heap_that_nobody_may_touch_is_left_alone(void **state)
 {
     (void)state;
@@ -307,6 +352,8 @@ int main(void)
         TEST(no_more_is_gathered_than_the_option_says_and_an_exit_posts_it_all),
         TEST(a_refill_takes_home_what_others_freed_before_it_asks_for_more),
         TEST(slabs_of_an_owner_that_sleeps_are_given_back_for_it),
+        TEST(what_a_flush_has_for_one_owner_is_posted_once),
+        TEST(a_flush_gives_each_owner_its_own),
         TEST(who_frees_the_last_blocks_of_a_dead_heap_empties_it),
         TEST(a_warm_heap_that_is_often_visited_gives_up_its_bins),
         TEST(a_heap_that_nobody_may_touch_is_left_alone),
