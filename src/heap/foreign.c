@@ -82,8 +82,10 @@ static void foreign_credit_rings(struct heap *h, struct ring *ring)
 /* Hand rings to the heap that owns their slabs. h: for the counters; may be unreal. */
 static void foreign_post(struct heap *h, struct heap *owner, const struct remote_rings *rings)
 {
-    if (heap_is_real(h))
+    if (heap_is_real(h)) {
         counters_add(&h->counters, COUNTER_remote_posts, 1);
+        counters_add(&h->counters, COUNTER_remote_blocks, rings->blocks);
+    }
     if (load_relaxed(&owner->state) == HEAP_DEAD && foreign_claim_dead(owner)) {
         foreign_credit_rings(owner, rings->newest); /* without the way through the queue */
         foreign_leave_dead(owner);
@@ -99,9 +101,7 @@ static void foreign_post(struct heap *h, struct heap *owner, const struct remote
 
 static void foreign_post_batch(struct heap *h, const struct remote_batch *batch)
 {
-    struct remote_rings rings = {NULL, NULL, 0};
-    if (heap_is_real(h))
-        counters_add(&h->counters, COUNTER_remote_blocks, batch->count);
+    struct remote_rings rings = {.count = 0};
     struct heap *owner = load_relaxed(&batch->slab->owner);
     remote_rings_add(&rings, batch);
     foreign_post(h, owner, &rings);
@@ -110,7 +110,7 @@ static void foreign_post_batch(struct heap *h, const struct remote_batch *batch)
 void foreign_flush(struct heap *h)
 {
     struct remote_cache *cache = &h->remote;
-    struct remote_rings rings = {NULL, NULL, 0};
+    struct remote_rings rings = {.count = 0};
     struct heap *owner = NULL;
     for (unsigned i = 0; i < REMOTE_CACHE_ENTRIES && cache->bytes > 0; i++) {
         if (cache->batch[i].slab == NULL)
@@ -120,11 +120,9 @@ void foreign_flush(struct heap *h)
         struct heap *other = load_relaxed(&batch.slab->owner);
         if (other != owner && owner != NULL) {
             foreign_post(h, owner, &rings);
-            rings = (struct remote_rings){NULL, NULL, 0};
+            rings = (struct remote_rings){.count = 0};
         }
         owner = other;
-        if (heap_is_real(h))
-            counters_add(&h->counters, COUNTER_remote_blocks, batch.count);
         remote_rings_add(&rings, &batch);
     }
     if (owner != NULL)
@@ -199,7 +197,7 @@ static COLD void foreign_collect(struct heap *h, struct heap *owner)
 {
     struct remote_batch batch[COLLECT_SLABS];
     struct remote_batch more;
-    struct remote_rings kept = {NULL, NULL, 0};
+    struct remote_rings kept = {.count = 0};
     uint32_t state = load_relaxed(&owner->state);
     if (state != HEAP_ALIVE && state != HEAP_SHARED)
         return;

@@ -101,6 +101,7 @@ struct remote_rings {
     struct ring *newest; /* linked; NULL: none */
     struct ring *oldest;
     unsigned count;
+    size_t blocks;
 };
 
 /* Close a batch of at most 65,535 blocks to a ring, and add it. */
@@ -113,6 +114,7 @@ static inline void remote_rings_add(struct remote_rings *rings, const struct rem
         rings->oldest = ring;
     rings->newest = ring;
     rings->count++;
+    rings->blocks += batch->count;
 }
 
 /* Post rings, of which there is one at least. Returns the number of rings in the queue now. */

@@ -28,7 +28,7 @@ static void add(struct remote_rings *rings, unsigned first, unsigned count)
 
 static unsigned post(unsigned first, unsigned count)
 {
-    struct remote_rings rings = {NULL, NULL, 0};
+    struct remote_rings rings = {.count = 0};
     add(&rings, first, count);
     return remote_queue_post(&queue, &rings);
 }
@@ -63,7 +63,7 @@ static void poster_of_two(void *first)
 /* The same two rings, as a flush posts them. */
 static void poster_of_two_together(void *first)
 {
-    struct remote_rings rings = {NULL, NULL, 0};
+    struct remote_rings rings = {.count = 0};
     add(&rings, (unsigned)(uintptr_t)first, 1);
     add(&rings, (unsigned)(uintptr_t)first + 1, 2);
     explore_require(remote_queue_post(&queue, &rings) >= 2);
@@ -84,7 +84,7 @@ static void taker(void *times)
 static void collector(void *unused)
 {
     (void)unused;
-    struct remote_rings rings = {NULL, NULL, 0};
+    struct remote_rings rings = {.count = 0};
     struct ring *next;
     for (struct ring *ring = remote_queue_take(&queue); ring != NULL; ring = next) {
         next = ring_next(ring);

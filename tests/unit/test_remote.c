@@ -53,7 +53,7 @@ static struct remote_batch batch_of(size_t first, uint32_t count)
 
 static unsigned post_one(const struct remote_batch *batch)
 {
-    struct remote_rings rings = {NULL, NULL, 0};
+    struct remote_rings rings = {.count = 0};
 
     remote_rings_add(&rings, batch);
     return remote_queue_post(&queue, &rings);
@@ -209,7 +209,7 @@ static void rings_come_out_newest_first_with_all_their_blocks(void **state)
 static void rings_that_are_posted_together_stand_before_those_that_waited(void **state)
 {
     struct remote_batch waiting = batch_of(0, 2), first = batch_of(2, 1), second = batch_of(3, 4);
-    struct remote_rings rings = {NULL, NULL, 0};
+    struct remote_rings rings = {.count = 0};
     struct ring *ring;
 
     (void)state;
