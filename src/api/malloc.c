@@ -125,12 +125,11 @@ HAKMEM_EXPORT void *API(calloc)(size_t count, size_t size)
 
 static void *malloc_aligned(size_t alignment, size_t size)
 {
-    bool zeroed;
     if (start_if_needed())
         return libc_allocator.memalign(alignment, size);
     if (alignment <= BLOCK_ALIGN)
         return API(malloc)(size);
-    void *p = heap_alloc_aligned(heap_self, alignment, size, &zeroed);
+    void *p = heap_alloc_aligned(heap_self, alignment, size, NULL);
     return likely(p != NULL) ? p : malloc_out_of_memory();
 }
 

@@ -420,10 +420,8 @@ void *heap_alloc_of_class(struct heap *h, unsigned c)
 
 void *heap_alloc(struct heap *h, size_t n)
 {
-    if (unlikely(n > SIZE_POOL_MAX)) {
-        bool zeroed;
-        return heap_alloc_large(h, n, BLOCK_ALIGN, &zeroed);
-    }
+    if (unlikely(n > SIZE_POOL_MAX))
+        return heap_alloc_large(h, n, BLOCK_ALIGN, NULL);
     return heap_alloc_of_class(h, size_class_of(n));
 }
 
@@ -439,7 +437,8 @@ static void *heap_alloc_pool_aligned(struct heap *h, unsigned c, size_t align)
 
 void *heap_alloc_aligned(struct heap *h, size_t align, size_t n, bool *zeroed)
 {
-    *zeroed = false;
+    if (zeroed != NULL)
+        *zeroed = false;
     if (n == 0)
         n = 1;
     if (n <= SIZE_POOL_MAX && align <= SIZE_POOL_MAX) {

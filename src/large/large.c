@@ -15,6 +15,11 @@
 #define GROW_MAX (32 * MIB)
 /* Of a large span that is over the budget this much at least: fewer calls. */
 #define PURGE_MIN (8 * MIB)
+/* A block of this size or more may have huge pages, ... */
+#define HUGE_PAGES_LEAST (8 * MIB)
+/* ... behind its first part of so many: who writes beyond that has use for most of it. */
+#define SMALL_PAGES_PART 4
+#define HUGE_PAGE (2 * MIB)
 /* What was learned fades by one part in so many in each round (a tenth of a second or more). */
 #define FORGET_PART 16
 #define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
@@ -70,6 +75,7 @@ static void span_clip_dirty(struct span *span, uintptr_t from, uintptr_t to)
 /* The span takes over what is dirty of another one, and what lies between. */
 static void span_join_dirty(struct span *span, const struct span *other)
 {
+    span->huge_pages |= other->huge_pages;
     if (span_dirty(other) == 0)
         return;
     if (span_dirty(span) == 0) {
@@ -239,6 +245,7 @@ static bool span_split_locked(struct span *span, size_t size)
     rest->size = span->size - size;
     span_clip_dirty(rest, span->dirty_from, span->dirty_to);
     rest->zero = span->zero;
+    rest->huge_pages = span->huge_pages;
     rest->freed_ms = span->freed_ms;
     span->size = size;
     span_mark_ends(span);
@@ -255,6 +262,10 @@ static void span_purge_locked(struct span *span, size_t bytes)
     bytes = bits_round_up(bytes > PURGE_MIN ? bytes : PURGE_MIN, GRANULE);
     uintptr_t from = bytes < span_dirty(span) ? span->dirty_to - bytes : span->dirty_from;
     bin_remove_locked(span);
+    if (span->huge_pages) {
+        os_no_huge_pages((void *)from, span->dirty_to - from); /* the kernel would make them whole again */
+        span->huge_pages = from > span->dirty_from;
+    }
     if (os_purge((void *)from, span->dirty_to - from)) {
         span_set_dirty(span, span->dirty_from, from);
         span->zero = span_dirty(span) == 0;
@@ -344,6 +355,7 @@ static bool large_grow_locked(size_t size)
     span->size = chunk;
     span_set_dirty(span, 0, 0);
     span->zero = true;
+    span->huge_pages = false;
     totals.mapped += chunk;
     span_release_locked(span);
     return true;
@@ -379,6 +391,7 @@ static struct span *span_alloc_locked(size_t size, size_t align)
         span->size = first->size - lead;
         span_clip_dirty(span, first->dirty_from, first->dirty_to);
         span->zero = first->zero;
+        span->huge_pages = first->huge_pages;
         span->freed_ms = first->freed_ms;
         store_relaxed(&span->head.tag, TAG_LARGE);
         span_mark_ends(span);
@@ -404,6 +417,23 @@ static void span_make_live(struct span *span, size_t usable, enum slab_tag tag)
     span_mark(span, 0, span->size);
 }
 
+/* A part of a block that may have huge pages; none where start >= end. */
+struct huge_part {
+    uintptr_t start, end;
+};
+
+/* What of a live span is not resident, behind its first part, in whole huge pages. */
+static struct huge_part span_huge_part(struct span *span)
+{
+    uintptr_t base = span->head.base, end = base + span->usable;
+    uintptr_t start = base + span->usable / SMALL_PAGES_PART;
+    if (span_dirty(span) > 0 && span->dirty_to > start)
+        start = span->dirty_to;
+    struct huge_part part = {bits_round_up(start, HUGE_PAGE), bits_round_down(end, HUGE_PAGE)};
+    span->huge_pages |= part.start < part.end;
+    return part;
+}
+
 static void *huge_alloc(size_t size, size_t align)
 {
     char *base = os_map(size, align);
@@ -417,6 +447,7 @@ static void *huge_alloc(size_t size, size_t align)
         span->head.base = (uintptr_t)base;
         span->size = size;
         span_set_dirty(span, 0, 0);
+        span->huge_pages = false; /* a mapping of two parts could not be moved */
         span_make_live(span, size, TAG_HUGE);
         totals.mapped += size;
         totals.live += size;
@@ -438,23 +469,32 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
         align = GRANULE;
     if (size > PTRDIFF_MAX || align > PTRDIFF_MAX || span_size + align > PTRDIFF_MAX)
         return NULL;
-    *zeroed = true;
+    bool zero = true;
+    struct huge_part part = {0, 0};
     lock_take(&large_lock);
     if (large_is_huge_locked(size)) {
         lock_release(&large_lock);
+        if (zeroed != NULL)
+            *zeroed = true;
         return huge_alloc(usable, align);
     }
     large_start_locked();
     struct span *span = span_alloc_locked(span_size, align);
     if (span != NULL) {
-        *zeroed = span->zero;
+        zero = span->zero;
         size_t resident = span_dirty(span);
         large_regret_locked(usable > resident ? usable - resident : 0);
         span_make_live(span, usable, TAG_LARGE);
         totals.live += usable;
         totals.spans_live++;
+        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && option_now(huge_pages))
+            part = span_huge_part(span);
     }
     lock_release(&large_lock);
+    if (part.start < part.end)
+        os_huge_pages((void *)part.start, part.end - part.start);
+    if (zeroed != NULL)
+        *zeroed = zero;
     return span == NULL ? NULL : (void *)span->head.base;
 }
 

@@ -38,6 +38,7 @@ struct span {
     uintptr_t dirty_from;  /* free: what lies outside of [dirty_from, dirty_to) is not resident */
     uintptr_t dirty_to;
     bool zero;             /* free: all of it reads as zero */
+    bool huge_pages;       /* were asked for, for some of it */
     uint64_t freed_ms;     /* free and dirty: since when */
     struct list dirty_link;/* free and dirty: in order of freeing */
     struct list all_link;  /* every span: large_spans */
@@ -50,7 +51,10 @@ extern size_t large_lost;       /* bytes of huge mappings that the system did no
 /*
  * A block of at least `size` bytes (above 64 KiB, or with an alignment above
  * it), aligned to `align`, a power of two. *zeroed says whether it is known to
- * read as zero. NULL when memory is short or size + align overflow.
+ * read as zero; NULL for who writes a byte before reading it: then most of a
+ * block of megabytes may have huge pages, while one that is asked for zeroed
+ * may be a table that stays empty. NULL when memory is short or size + align
+ * overflow.
  */
 void *large_alloc(size_t size, size_t align, bool *zeroed);
 /* `s` is the descriptor found for `p`; a pointer inside the block is a misuse. */

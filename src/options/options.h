@@ -168,6 +168,15 @@ static inline size_t options_keep(size_t mapped)
     return share > least ? share : least;
 }
 
+/* A layer with so many bytes mapped grows in huge pages: what it may not need of the last one is little then. */
+#define HUGE_PAGES_FROM (64 * MIB)
+
+/* Does a layer with `mapped` bytes ask for huge pages for what it maps on top? */
+static inline bool options_huge_pages(size_t mapped)
+{
+    return mapped >= HUGE_PAGES_FROM && option_now(huge_pages);
+}
+
 /*
  * Set every option to its default, then read the configuration files, and
  * HAKMEM_<NAME> from `envp` (which may be NULL) unless the process is `secure`

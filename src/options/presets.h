@@ -24,6 +24,7 @@ PRESET(large_cache_percent, 100, 75, 10, 75)
 PRESET(purge_delay, 10000, 1000, 100, 1000)
 PRESET(remote_batch, OPTION_K(128), OPTION_K(128), OPTION_K(16), OPTION_K(128))
 PRESET(populate, 1, 1, 0, 1)
+PRESET(huge_pages, 1, 1, 0, 1)
 PRESET(pool_arena_init, OPTION_M(8), OPTION_M(1), OPTION_K(256), OPTION_M(1))
 PRESET(audit, 0, 0, 0, 1)
 

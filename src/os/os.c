@@ -21,6 +21,7 @@
 
 uint64_t os_calls[OS_CALL_KINDS];
 static bool populate_works = true;  /* atomic, relaxed: cleared once when the kernel refuses */
+static bool huge_works = true;      /* atomic, relaxed: the same */
 static uintptr_t map_hint;          /* atomic, relaxed: where the next aligned mapping may fit */
 
 long os_fail_countdown = -1;        /* atomic, relaxed: for tests */
@@ -170,6 +171,12 @@ void os_populate(void *start, size_t size)
 {
     if (load_relaxed(&populate_works) && !os_advise(start, size, MADV_POPULATE_WRITE, OS_POPULATE))
         store_relaxed(&populate_works, false);
+}
+
+void os_huge_pages(void *start, size_t size)
+{
+    if (load_relaxed(&huge_works) && !os_advise(start, size, MADV_HUGEPAGE, OS_HUGE))
+        store_relaxed(&huge_works, false);
 }
 
 void os_no_huge_pages(void *start, size_t size)

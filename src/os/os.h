@@ -33,6 +33,8 @@ bool os_move(void *start, size_t old_size, size_t new_size, void *target);
 bool os_purge(void *start, size_t size);
 /* Fault pages in for writing with one call. Does nothing where the kernel cannot. */
 void os_populate(void *start, size_t size);
+/* Back what is touched of the range with huge pages from now on, where the kernel has some and leaves it to programs. */
+void os_huge_pages(void *start, size_t size);
 /* Never back the range with huge pages; without effect where the kernel has none. */
 void os_no_huge_pages(void *start, size_t size);
 bool os_protect_read_only(void *start, size_t size);
@@ -64,8 +66,9 @@ const char *os_started_as(void);
 bool os_write(int fd, const char *text, size_t length);
 
 /* System calls for memory, by kind. */
-enum os_call { OS_MAP, OS_UNMAP, OS_MOVE, OS_PURGE, OS_POPULATE, OS_NO_HUGE, OS_PROTECT, OS_CALL_KINDS };
-#define OS_CALL_NAMES "mmap\0munmap\0mremap\0madvise_dontneed\0madvise_populate\0madvise_nohugepage\0mprotect"
+enum os_call { OS_MAP, OS_UNMAP, OS_MOVE, OS_PURGE, OS_POPULATE, OS_HUGE, OS_NO_HUGE, OS_PROTECT, OS_CALL_KINDS };
+#define OS_CALL_NAMES \
+    "mmap\0munmap\0mremap\0madvise_dontneed\0madvise_populate\0madvise_hugepage\0madvise_nohugepage\0mprotect"
 /* Since the start; atomic, relaxed. */
 extern uint64_t os_calls[OS_CALL_KINDS];
 /* All of them. */

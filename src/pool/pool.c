@@ -226,6 +226,9 @@ static bool pool_map_locked(size_t size)
     chunk->units = (uint32_t)(size / POOL_UNIT);
     chunk->used = chunk->dirty = chunk->touched = 0;
     chunk->freed_ms = os_now_ms();
+    chunk->huge_pages = options_huge_pages(totals.mapped);
+    if (chunk->huge_pages)
+        os_huge_pages(base, size);
     pool_list_idle_locked(chunk);
     registry_set_pool((uintptr_t)base, size, &chunk->head, chunk->map);
     registry_add(&chunk->region);
@@ -242,10 +245,23 @@ static bool pool_grow_locked(void)
            (size > hakmem_options.pool_arena_init && pool_map_locked(hakmem_options.pool_arena_init));
 }
 
+/* Single pages of the chunk are to go back. The kernel would make huge pages whole again. */
+static void pool_end_huge_pages_locked(struct pool_chunk *chunk)
+{
+    char *base = (char *)chunk->head.base;
+    size_t came_along = bits_round_up(chunk->touched * POOL_UNIT, os_page_size());
+    chunk->huge_pages = false;
+    os_no_huge_pages(base, chunk->region.size);
+    if (came_along < chunk->region.size)
+        os_purge(base + came_along, chunk->region.size - came_along);
+}
+
 /* Give back the pages of the dirty free runs of a chunk, until the system refuses. */
 static void pool_purge_locked(struct pool_chunk *chunk)
 {
     size_t page = os_page_size();
+    if (chunk->huge_pages && chunk->dirty > 0)
+        pool_end_huge_pages_locked(chunk);
     for (unsigned at = 0; at < chunk->units && chunk->dirty > 0;) {
         uint16_t entry = chunk->map[at];
         unsigned units = entry & RUN_UNITS;

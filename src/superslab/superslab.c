@@ -133,6 +133,7 @@ static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
     ss->free_mask = ALL;
     ss->dirty_mask = 0;
     ss->freed_ms = os_now_ms();
+    ss->huge_pages = false;
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
         /* In the window constant: a walker on a region that was here before may read it. */
@@ -166,6 +167,9 @@ static bool superslab_map_locked(size_t count)
         base = NULL;
         count /= 2;
     }
+    bool huge_pages = count > 0 && options_huge_pages(totals.superslabs * SUPERSLAB_SIZE);
+    if (huge_pages)
+        os_huge_pages(base, count * SUPERSLAB_SIZE);
     for (size_t i = 0; i < count; i++) {
         struct superslab *ss = superslab_structure_locked();
         if (ss != NULL && !superslab_descriptors_locked(ss, (uintptr_t)base + i * SUPERSLAB_SIZE)) {
@@ -177,6 +181,7 @@ static bool superslab_map_locked(size_t count)
             return i > 0;
         }
         superslab_adopt_locked(ss, (uintptr_t)base + i * SUPERSLAB_SIZE);
+        ss->huge_pages = huge_pages;
         superslab_link_locked(ss);
     }
     return count > 0;
@@ -282,6 +287,11 @@ static size_t superslab_purge_slabs_locked(struct superslab *ss)
 {
     uint32_t mask = ss->free_mask & ss->dirty_mask;
     size_t slabs = 0;
+    if (ss->huge_pages && mask != 0) {
+        ss->huge_pages = false;
+        os_no_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
+        mask = ss->free_mask; /* clean ones came with the others */
+    }
     while (mask != 0) {
         unsigned first = bits_lowest32(mask);
         uint32_t rest = ~(mask >> first);
@@ -292,8 +302,8 @@ static size_t superslab_purge_slabs_locked(struct superslab *ss)
         mask &= ~bits;
         if (!os_purge((void *)ss->slabs[first].base, run * GRANULE))
             continue;
+        slabs += bits_count32(ss->dirty_mask & bits);
         ss->dirty_mask &= ~bits;
-        slabs += run;
     }
     totals.slabs_dirty -= slabs;
     dirty_partial -= slabs;

@@ -15,7 +15,9 @@
  * and can be given back). When all 32 are free it goes to the LRU of empty
  * SuperSlabs, where it stays resident up to a cap and an age: reuse before map.
  * Free slabs of a SuperSlab in use have the same age, and half as much again
- * as the cap; then their pages go back.
+ * as the cap; then their pages go back. What is mapped beyond HUGE_PAGES_FROM
+ * is asked to be huge pages, until slabs of such a SuperSlab go back one by one:
+ * the kernel would make it whole again.
  *
  * One lock guards all of it. It is taken once for a slab, that is once for
  * 64 KiB of blocks, and a heap keeps a few empty slabs of its own.
@@ -44,6 +46,7 @@ struct superslab {
     struct list link;      /* bucket, LRU of empty ones, or list of free structures */
     struct list idle_link; /* idle list, while it is in use and has dirty free slabs */
     uint64_t freed_ms;     /* when a slab came back last */
+    bool huge_pages;       /* were asked for, and are wanted still */
 };
 
 /*

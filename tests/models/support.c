@@ -163,6 +163,7 @@ size_t large_unmap_free(void) { return 0; }
 void large_age(uint64_t now_ms) { (void)now_ms; }
 void large_yield(size_t bytes) { (void)bytes; }
 
+void os_huge_pages(void *start, size_t size) { (void)start, (void)size; }
 void os_populate(void *start, size_t size) { (void)start, (void)size; }
 uint64_t os_now_ms(void) { return 0; }
 

@@ -23,7 +23,7 @@ try() { # "NAME=VALUE ..."
 }
 
 everything_off=
-for switch in merged_cache batch_refill remote_drain superslab_reuse hot_first populate; do
+for switch in merged_cache batch_refill remote_drain superslab_reuse hot_first populate huge_pages; do
     name=HAKMEM_${switch^^}
     try "$name=off"
     everything_off+=" $name=off"

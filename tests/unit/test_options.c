@@ -68,8 +68,8 @@ static void every_option_has_its_documented_default(void **state)
         {"hot_first", "on"},            {"large_cache", "64M"},
         {"large_cache_percent", "75"},  {"huge_threshold", "64M"},
         {"purge_delay", "1000"},        {"populate", "on"},
-        {"audit", "off"},               {"stats_on_exit", "off"},
-        {"messages", "on"},
+        {"huge_pages", "on"},           {"audit", "off"},
+        {"stats_on_exit", "off"},       {"messages", "on"},
     };
 
     (void)state;

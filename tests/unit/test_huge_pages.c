@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* What is mapped beyond 64 MiB asks for huge pages, and large blocks do, until single pages of it go back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "large/large.h"
+#include "options/options.h"
+#include "os/os.h"
+#include "pool/pool.h"
+#include "superslab/superslab.h"
+#include "support/support.h"
+#include "support/unit.h"
+
+#define NEVER UINT64_MAX /* a time at which everything is old */
+
+static bool all_gone(void)
+{
+    struct superslab_totals slabs;
+    struct pool_totals pool;
+    struct large_totals large;
+
+    superslab_get_totals(&slabs);
+    pool_get_totals(&pool);
+    large_get_totals(&large);
+    return slabs.superslabs == 0 && pool.mapped == 0 && large.mapped == 0;
+}
+
+static int start(void **state)
+{
+    if (unit_defaults(state) != 0)
+        return -1;
+    superslab_age(NEVER);
+    pool_trim(0);
+    large_unmap_free();
+    return all_gone() ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    return superslab_audit(STDERR_FILENO) == 0 && pool_audit(STDERR_FILENO) == 0 &&
+                   large_audit(STDERR_FILENO) == 0
+               ? 0
+               : -1;
+}
+
+static uint64_t asked(void) { return load_relaxed(&os_calls[OS_HUGE]); }
+static uint64_t ended(void) { return load_relaxed(&os_calls[OS_NO_HUGE]); }
+
+/* Bytes of [from, from + size) with the flag in /proc/self/smaps: "hg" may have huge pages, "nh" may not. */
+static size_t flagged(const void *from, size_t size, const char *flag)
+{
+    uintptr_t first = (uintptr_t)from, last = first + size;
+    unsigned long start = 0, stop = 0;
+    char line[512], word[8];
+    size_t bytes = 0;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+
+    assert_non_null(smaps);
+    snprintf(word, sizeof word, " %s", flag);
+    while (fgets(line, sizeof line, smaps) != NULL) {
+        unsigned long a, b;
+
+        if (sscanf(line, "%lx-%lx ", &a, &b) == 2) {
+            start = a > first ? a : first;
+            stop = b < last ? b : last;
+        } else if (strncmp(line, "VmFlags:", 8) == 0 && start < stop && strstr(line, word) != NULL) {
+            bytes += stop - start;
+        }
+    }
+    fclose(smaps);
+    return bytes;
+}
+
+static bool is_resident(const void *page)
+{
+    unsigned char there;
+
+    assert_int_equal(mincore((void *)page, 1, &there), 0);
+    return (there & 1) != 0;
+}
+
+/* A kernel without them refuses, and is not asked again. */
+static void need_huge_pages(void)
+{
+    char *p = os_map(4 * MIB, 2 * MIB);
+    size_t bytes;
+
+    assert_non_null(p);
+    os_huge_pages(p, 4 * MIB);
+    bytes = flagged(p, 4 * MIB, "hg");
+    os_unmap(p, 4 * MIB);
+    if (bytes == 0)
+        skip();
+}
+
+/* ---- SuperSlabs ---- */
+
+static uintptr_t superslab_base(const struct slab *s)
+{
+    return s->base - s->index * GRANULE;
+}
+
+static void superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back(void **state)
+{
+    struct slab *s[3];
+    uint64_t before, ended_before;
+
+    (void)state;
+    need_huge_pages();
+    before = asked();
+    assert_int_equal(superslab_prewarm(32), 32);
+    assert_int_equal(asked(), before);
+    ended_before = ended(); /* the first SuperSlab's descriptors have called */
+    assert_int_equal(superslab_prewarm(2), 2);
+    assert_int_equal(asked(), before + 1);
+    for (int i = 0; i < 3; i++) {
+        s[i] = superslab_slab_take(); /* of the one that was mapped last */
+        assert_int_equal(superslab_base(s[i]), superslab_base(s[0]));
+        pattern_fill((void *)s[i]->base, GRANULE, (uint64_t)i);
+    }
+    assert_int_equal(flagged((void *)superslab_base(s[0]), SUPERSLAB_SIZE, "hg"), SUPERSLAB_SIZE);
+    superslab_slab_give(s[1]);
+    superslab_trim(0);
+    assert_int_equal(ended(), ended_before + 1);
+    assert_int_equal(flagged((void *)superslab_base(s[0]), SUPERSLAB_SIZE, "nh"), SUPERSLAB_SIZE);
+    /* What came along with the first page of a huge one has gone, too. */
+    for (size_t at = 0; at < SUPERSLAB_SIZE; at += GRANULE) {
+        uintptr_t base = superslab_base(s[0]) + at;
+
+        assert_int_equal(is_resident((void *)base), base == s[0]->base || base == s[2]->base);
+    }
+    assert_true(pattern_holds((void *)s[0]->base, GRANULE, (void *)s[0]->base, GRANULE, 0));
+    assert_true(pattern_holds((void *)s[2]->base, GRANULE, (void *)s[2]->base, GRANULE, 2));
+    superslab_slab_give(s[2]);
+    superslab_trim(0);
+    assert_int_equal(ended(), ended_before + 1); /* once */
+    superslab_slab_give(s[0]);
+}
+
+static void switched_off_nobody_asks(void **state)
+{
+    uint64_t before = asked();
+    char *p;
+
+    (void)state;
+    OPTION_SET(huge_pages) = false;
+    assert_int_equal(superslab_prewarm(34), 34);
+    pool_prewarm(72 * MIB);
+    p = large_alloc(16 * MIB, BLOCK_ALIGN, NULL);
+    assert_non_null(p);
+    large_free(registry_find(p), p);
+    assert_int_equal(asked(), before);
+}
+
+/* ---- the pool ---- */
+
+static void chunks_beyond_64_mib_ask_until_runs_of_them_go_back(void **state)
+{
+    unsigned c = size_class_of(64 * KIB);
+    struct block *b[3];
+    struct slab *chunk;
+    uint64_t before, ended_before;
+    size_t size;
+
+    (void)state;
+    need_huge_pages();
+    hakmem_options.pool_arena_init = 8 * MIB; /* all of one length: the last one serves */
+    assert_int_equal(pool_prewarm(64 * MIB), 64 * MIB);
+    before = asked();
+    ended_before = ended();
+    size = pool_prewarm(1);
+    assert_int_equal(asked(), before + 1);
+    for (int i = 0; i < 3; i++) {
+        unsigned of = c;
+
+        assert_int_equal(pool_take(&of, 1, &b[i]), 1); /* of the chunk that was mapped last */
+        assert_ptr_equal(registry_find(b[i]), registry_find(b[0]));
+        pattern_fill(b[i], 64 * KIB, (uint64_t)i);
+    }
+    chunk = registry_find(b[0]);
+    assert_int_equal(flagged((void *)chunk->base, size, "hg"), size);
+    b[1]->next = NULL;
+    pool_give(b[1], "test");
+    pool_trim(0);
+    assert_int_equal(ended(), ended_before + 1);
+    assert_int_equal(flagged((void *)chunk->base, size, "nh"), size);
+    for (size_t at = 0; at < size; at += 64 * KIB) {
+        char *page = (char *)chunk->base + at;
+
+        assert_int_equal(is_resident(page), page == (char *)b[0] || page == (char *)b[2]);
+    }
+    assert_true(pattern_holds(b[0], 64 * KIB, b[0], 64 * KIB, 0));
+    assert_true(pattern_holds(b[2], 64 * KIB, b[2], 64 * KIB, 2));
+    for (int i = 0; i < 3; i += 2) {
+        b[i]->next = NULL;
+        pool_give(b[i], "test");
+    }
+}
+
+/* ---- large blocks ---- */
+
+static char *take(size_t size)
+{
+    char *p = large_alloc(size, BLOCK_ALIGN, NULL);
+
+    assert_non_null(p);
+    return p;
+}
+
+static void give(char *p)
+{
+    large_free(registry_find(p), p);
+}
+
+static void most_of_a_block_of_megabytes_asks(void **state)
+{
+    size_t part;
+    char *p;
+
+    (void)state;
+    need_huge_pages();
+    for (size_t size = 8 * MIB; size < 64 * MIB; size = size * 3 / 2) {
+        p = take(size);
+        part = flagged(p, size, "hg");
+        assert_in_range(part, size * 3 / 4 - 4 * MIB + 1, size * 3 / 4);
+        assert_int_equal(flagged(p, size / 4, "hg"), 0);
+        assert_true(all_zero(p, size));
+        give(p);
+        large_unmap_free();
+    }
+}
+
+static void a_smaller_one_and_one_that_is_asked_for_zeroed_do_not(void **state)
+{
+    uint64_t before = asked();
+    bool zeroed;
+    char *p = take(8 * MIB - os_page_size()), *table = large_alloc(32 * MIB, BLOCK_ALIGN, &zeroed);
+
+    (void)state;
+    assert_non_null(table);
+    assert_true(zeroed);
+    assert_int_equal(asked(), before);
+    give(p);
+    give(table);
+}
+
+/* A mapping of two parts could not be moved when such a block grows. */
+static void one_with_a_mapping_of_its_own_does_not(void **state)
+{
+    uint64_t before = asked();
+    char *p = take(hakmem_options.huge_threshold);
+
+    (void)state;
+    assert_int_equal(asked(), before);
+    give(p);
+}
+
+static void what_is_resident_does_not_ask_and_what_went_back_asks_again(void **state)
+{
+    size_t size = 32 * MIB, part;
+    char *p = take(size);
+    uint64_t before, ended_before = ended();
+
+    (void)state;
+    need_huge_pages();
+    part = flagged(p, size, "hg");
+    memset(p, 1, size);
+    give(p);
+    before = asked();
+    assert_ptr_equal(take(size), p);
+    assert_int_equal(asked(), before);
+    give(p);
+    assert_int_equal(ended(), ended_before);
+    large_trim(0);
+    assert_true(ended() > ended_before);
+    assert_int_equal(flagged(p, size, "hg"), 0);
+    assert_ptr_equal(take(size), p);
+    assert_int_equal(asked(), before + 1);
+    assert_int_equal(flagged(p, size, "hg"), part);
+    assert_true(all_zero(p, size));
+    give(p);
+}
+
+/* What is cut from, and joined with, such a span is known to have some. */
+static void a_part_of_it_that_goes_back_loses_them(void **state)
+{
+    char *p, *q;
+
+    (void)state;
+    need_huge_pages();
+    p = take(48 * MIB);
+    memset(p, 1, 48 * MIB);
+    give(p);
+    assert_ptr_equal(q = take(MIB), p); /* the rest is a span of its own */
+    assert_true(flagged(p, 48 * MIB, "hg") > 0);
+    large_trim(0);
+    assert_int_equal(flagged(p, 48 * MIB, "hg"), 0);
+    give(q);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back),
+        TEST(chunks_beyond_64_mib_ask_until_runs_of_them_go_back),
+        TEST(most_of_a_block_of_megabytes_asks),
+        TEST(a_smaller_one_and_one_that_is_asked_for_zeroed_do_not),
+        TEST(one_with_a_mapping_of_its_own_does_not),
+        TEST(what_is_resident_does_not_ask_and_what_went_back_asks_again),
+        TEST(a_part_of_it_that_goes_back_loses_them),
+        TEST(switched_off_nobody_asks),
+    };
+
+    return cmocka_run_group_tests_name("huge pages", tests, unit_defaults, NULL);
+}
