@@ -487,7 +487,7 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
         span_make_live(span, usable, TAG_LARGE);
         totals.live += usable;
         totals.spans_live++;
-        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && option_now(huge_pages))
+        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && options_huge_pages(totals.mapped, 0))
             part = span_huge_part(span);
     }
     lock_release(&large_lock);
@@ -565,6 +565,7 @@ static bool span_extend_locked(struct span *span, size_t size)
     if (after == NULL || after->head.base != span->head.base + span->size || after->size < missing)
         return false;
     bin_remove_locked(after);
+    span->huge_pages |= after->huge_pages;
     size_t old = span->size;
     if (after->size > missing) {
         after->head.base += missing;

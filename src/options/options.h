@@ -168,13 +168,15 @@ static inline size_t options_keep(size_t mapped)
     return share > least ? share : least;
 }
 
-/* A layer with so many bytes mapped grows in huge pages: what it may not need of the last one is little then. */
+/* With so much mapped, what a layer that grows may not need of its last huge page is little. */
 #define HUGE_PAGES_FROM (64 * MIB)
+/* With so much mapped it stops: what may have them and what may not are mappings apart, of which 65,530 are allowed. */
+#define HUGE_PAGES_TO (32 * 1024 * MIB)
 
-/* Does a layer with `mapped` bytes ask for huge pages for what it maps on top? */
-static inline bool options_huge_pages(size_t mapped)
+/* Does a layer with `mapped` bytes ask for huge pages, from `from` bytes on? */
+static inline bool options_huge_pages(size_t mapped, size_t from)
 {
-    return mapped >= HUGE_PAGES_FROM && option_now(huge_pages);
+    return mapped >= from && mapped < HUGE_PAGES_TO && option_now(huge_pages);
 }
 
 /*

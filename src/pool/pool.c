@@ -226,7 +226,7 @@ static bool pool_map_locked(size_t size)
     chunk->units = (uint32_t)(size / POOL_UNIT);
     chunk->used = chunk->dirty = chunk->touched = 0;
     chunk->freed_ms = os_now_ms();
-    chunk->huge_pages = options_huge_pages(totals.mapped);
+    chunk->huge_pages = options_huge_pages(totals.mapped, HUGE_PAGES_FROM);
     if (chunk->huge_pages)
         os_huge_pages(base, size);
     pool_list_idle_locked(chunk);

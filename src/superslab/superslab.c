@@ -167,7 +167,7 @@ static bool superslab_map_locked(size_t count)
         base = NULL;
         count /= 2;
     }
-    bool huge_pages = count > 0 && options_huge_pages(totals.superslabs * SUPERSLAB_SIZE);
+    bool huge_pages = count > 0 && options_huge_pages(totals.superslabs * SUPERSLAB_SIZE, HUGE_PAGES_FROM);
     if (huge_pages)
         os_huge_pages(base, count * SUPERSLAB_SIZE);
     for (size_t i = 0; i < count; i++) {

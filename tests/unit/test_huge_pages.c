@@ -307,6 +307,25 @@ static void a_part_of_it_that_goes_back_loses_them(void **state)
     give(q);
 }
 
+static void a_block_that_grows_into_it_has_some(void **state)
+{
+    bool zeroed;
+    char *p = large_alloc(33 * MIB, BLOCK_ALIGN, &zeroed), *q;
+
+    (void)state;
+    need_huge_pages();
+    give(p);
+    large_trim(0);
+    assert_ptr_equal(take(MIB), p);
+    assert_ptr_equal(q = take(32 * MIB), p + MIB);
+    assert_true(flagged(p, 33 * MIB, "hg") > 0);
+    give(q);
+    assert_ptr_equal(large_resize(registry_find(p), p, 33 * MIB), p);
+    give(p);
+    large_trim(0);
+    assert_int_equal(flagged(p, 33 * MIB, "hg"), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, end)
 
 int main(void)
@@ -319,6 +338,7 @@ int main(void)
         TEST(one_with_a_mapping_of_its_own_does_not),
         TEST(what_is_resident_does_not_ask_and_what_went_back_asks_again),
         TEST(a_part_of_it_that_goes_back_loses_them),
+        TEST(a_block_that_grows_into_it_has_some),
         TEST(switched_off_nobody_asks),
     };
 
