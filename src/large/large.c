@@ -72,9 +72,19 @@ static void span_clip_dirty(struct span *span, uintptr_t from, uintptr_t to)
     span_set_dirty(span, from > start ? from : start, to < end ? to : end);
 }
 
-/* The span takes over what is dirty of another one, and what lies between. */
-static void span_join_dirty(struct span *span, const struct span *other)
+/* `part` has been cut from the span: what is known of its pages is known of these. */
+static void span_inherit(struct span *part, const struct span *span)
 {
+    span_clip_dirty(part, span->dirty_from, span->dirty_to);
+    part->zero = span->zero;
+    part->huge_pages = span->huge_pages;
+    part->freed_ms = span->freed_ms;
+}
+
+/* The span takes over what is known of the pages of another one; what lies between dirty ones is dirty. */
+static void span_join_pages(struct span *span, const struct span *other)
+{
+    span->zero = span->zero && other->zero;
     span->huge_pages |= other->huge_pages;
     if (span_dirty(other) == 0)
         return;
@@ -215,16 +225,14 @@ static void span_release_locked(struct span *span)
         bin_remove_locked(before);
         span->head.base = before->head.base;
         span->size += before->size;
-        span_join_dirty(span, before);
-        span->zero = span->zero && before->zero;
+        span_join_pages(span, before);
         span_dispose_locked(before);
     }
     struct span *after = span_neighbour(span->head.base + span->size);
     if (after != NULL && after->head.base == span->head.base + span->size) {
         bin_remove_locked(after);
         span->size += after->size;
-        span_join_dirty(span, after);
-        span->zero = span->zero && after->zero;
+        span_join_pages(span, after);
         span_dispose_locked(after);
     }
     span_mark_ends(span);
@@ -243,10 +251,7 @@ static bool span_split_locked(struct span *span, size_t size)
         return false;
     rest->head.base = span->head.base + size;
     rest->size = span->size - size;
-    span_clip_dirty(rest, span->dirty_from, span->dirty_to);
-    rest->zero = span->zero;
-    rest->huge_pages = span->huge_pages;
-    rest->freed_ms = span->freed_ms;
+    span_inherit(rest, span);
     span->size = size;
     span_mark_ends(span);
     span_release_locked(rest);
@@ -389,10 +394,7 @@ static struct span *span_alloc_locked(size_t size, size_t align)
         }
         span->head.base = first->head.base + lead;
         span->size = first->size - lead;
-        span_clip_dirty(span, first->dirty_from, first->dirty_to);
-        span->zero = first->zero;
-        span->huge_pages = first->huge_pages;
-        span->freed_ms = first->freed_ms;
+        span_inherit(span, first);
         store_relaxed(&span->head.tag, TAG_LARGE);
         span_mark_ends(span);
         first->size = lead;

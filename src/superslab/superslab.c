@@ -133,7 +133,6 @@ static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
     ss->free_mask = ALL;
     ss->dirty_mask = 0;
     ss->freed_ms = os_now_ms();
-    ss->huge_pages = false;
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
         /* In the window constant: a walker on a region that was here before may read it. */

@@ -146,6 +146,16 @@ static void superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back(void **stat
     superslab_slab_give(s[0]);
 }
 
+/* Each part that may have them and each that may not is a mapping, and their number is limited. */
+static void who_has_very_much_does_not_ask_for_more(void **state)
+{
+    (void)state;
+    assert_false(options_huge_pages(HUGE_PAGES_FROM - 1, HUGE_PAGES_FROM));
+    assert_true(options_huge_pages(HUGE_PAGES_FROM, HUGE_PAGES_FROM));
+    assert_true(options_huge_pages(HUGE_PAGES_TO - 1, 0));
+    assert_false(options_huge_pages(HUGE_PAGES_TO, 0));
+}
+
 static void switched_off_nobody_asks(void **state)
 {
     uint64_t before = asked();
@@ -339,6 +349,7 @@ int main(void)
         TEST(what_is_resident_does_not_ask_and_what_went_back_asks_again),
         TEST(a_part_of_it_that_goes_back_loses_them),
         TEST(a_block_that_grows_into_it_has_some),
+        TEST(who_has_very_much_does_not_ask_for_more),
         TEST(switched_off_nobody_asks),
     };
 
