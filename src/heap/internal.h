@@ -21,6 +21,9 @@ void heap_orphan_start(void);
 /* Visits of such a heap by those who free its blocks, after which no thread is expected to take it over. */
 #define COOL_VISITS 32
 
+/* A class that has this many slabs is growing: the next one will be filled. */
+#define GROWN_SLABS 4
+
 /* Slabs that join in a heap, at most; fewer where a thread may hold less. */
 #define JOIN_MOST 8
 /* Free blocks that one has then, at most: its list is walked once. */

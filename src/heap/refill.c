@@ -8,8 +8,6 @@
 #include "os/os.h"
 #include "superslab/superslab.h"
 
-/* A class that has this many slabs is growing: fault the next one in with one call. */
-#define POPULATE_FROM_SLABS 4
 /* Blocks that one refill makes of pages that are resident. */
 #define CARVE_MOST 64
 /* Slow paths between two looks at the clock, and milliseconds between two rounds. */
@@ -148,7 +146,7 @@ static void heap_part_next(struct heap *h)
 /* Fault in ahead what the blocks of a clean slab will touch. */
 static void slab_populate(struct heap *h, struct slab *s, unsigned c)
 {
-    if (s->touched != 0 || h->slabs[c] <= POPULATE_FROM_SLABS || !option_now(populate))
+    if (s->touched != 0 || h->slabs[c] <= GROWN_SLABS || !option_now(populate))
         return;
     os_populate((void *)s->base, GRANULE);
     s->touched = GRANULE / SIXTEENTH;

@@ -249,7 +249,7 @@ struct slab *slab_obtain(struct heap *h, unsigned c)
         if (s->size_class != c)
             slab_clear(s, c);
     } else {
-        s = superslab_slab_take();
+        s = superslab_slab_take(h->slabs[c] >= GROWN_SLABS);
         if (s == NULL)
             return NULL;
         slab_clear(s, c);

@@ -19,7 +19,6 @@
 #define HUGE_PAGES_LEAST (8 * MIB)
 /* ... behind its first part of so many: who writes beyond that has use for most of it. */
 #define SMALL_PAGES_PART 4
-#define HUGE_PAGE (2 * MIB)
 /* What was learned fades by one part in so many in each round (a tenth of a second or more). */
 #define FORGET_PART 16
 #define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
@@ -494,7 +493,7 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
     }
     lock_release(&large_lock);
     if (part.start < part.end)
-        os_huge_pages((void *)part.start, part.end - part.start);
+        (void)os_huge_pages((void *)part.start, part.end - part.start);
     if (zeroed != NULL)
         *zeroed = zero;
     return span == NULL ? NULL : (void *)span->head.base;

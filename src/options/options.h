@@ -168,8 +168,12 @@ static inline size_t options_keep(size_t mapped)
     return share > least ? share : least;
 }
 
+/* Bytes of a huge page, where pages are of 4 KiB. */
+#define HUGE_PAGE (2 * MIB)
 /* With so much mapped, what a layer that grows may not need of its last huge page is little. */
 #define HUGE_PAGES_FROM (64 * MIB)
+/* The same where all of it is about to be touched. */
+#define HUGE_PAGES_FROM_FILLED (8 * MIB)
 /* With so much mapped it stops: what may have them and what may not are mappings apart, of which 65,530 are allowed. */
 #define HUGE_PAGES_TO (32 * 1024 * MIB)
 

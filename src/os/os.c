@@ -173,10 +173,11 @@ void os_populate(void *start, size_t size)
         store_relaxed(&populate_works, false);
 }
 
-void os_huge_pages(void *start, size_t size)
+bool os_huge_pages(void *start, size_t size)
 {
     if (load_relaxed(&huge_works) && !os_advise(start, size, MADV_HUGEPAGE, OS_HUGE))
         store_relaxed(&huge_works, false);
+    return load_relaxed(&huge_works);
 }
 
 void os_no_huge_pages(void *start, size_t size)

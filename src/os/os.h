@@ -33,8 +33,11 @@ bool os_move(void *start, size_t old_size, size_t new_size, void *target);
 bool os_purge(void *start, size_t size);
 /* Fault pages in for writing with one call. Does nothing where the kernel cannot. */
 void os_populate(void *start, size_t size);
-/* Back the range with huge pages when it is touched, where the kernel has some and leaves it to programs. */
-void os_huge_pages(void *start, size_t size);
+/*
+ * Back the range with huge pages when it is touched, where the kernel has some
+ * free and leaves it to programs. False when it knows none.
+ */
+bool os_huge_pages(void *start, size_t size);
 /* Never back the range with huge pages; without effect where the kernel has none. */
 void os_no_huge_pages(void *start, size_t size);
 bool os_protect_read_only(void *start, size_t size);

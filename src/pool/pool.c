@@ -208,7 +208,8 @@ static bool pool_map_locked(size_t size)
     struct pool_chunk *chunk = pool_structure_locked();
     if (chunk == NULL)
         return false;
-    char *base = os_map(size, GRANULE);
+    bool huge_pages = options_huge_pages(totals.mapped, HUGE_PAGES_FROM_FILLED);
+    char *base = os_map(size, huge_pages ? HUGE_PAGE : GRANULE);
     if (base != NULL && !registry_reserve((uintptr_t)base, size)) {
         os_unmap(base, size);
         base = NULL;
@@ -226,9 +227,7 @@ static bool pool_map_locked(size_t size)
     chunk->units = (uint32_t)(size / POOL_UNIT);
     chunk->used = chunk->dirty = chunk->touched = 0;
     chunk->freed_ms = os_now_ms();
-    chunk->huge_pages = options_huge_pages(totals.mapped, HUGE_PAGES_FROM);
-    if (chunk->huge_pages)
-        os_huge_pages(base, size);
+    chunk->huge_pages = huge_pages && os_huge_pages(base, size);
     pool_list_idle_locked(chunk);
     registry_set_pool((uintptr_t)base, size, &chunk->head, chunk->map);
     registry_add(&chunk->region);
@@ -245,30 +244,35 @@ static bool pool_grow_locked(void)
            (size > hakmem_options.pool_arena_init && pool_map_locked(hakmem_options.pool_arena_init));
 }
 
-/* Single pages of the chunk are to go back. The kernel would make huge pages whole again. */
+/* The whole pages of a run. False when the system refuses. */
+static bool run_purge(const struct pool_chunk *chunk, unsigned first, unsigned units)
+{
+    uintptr_t start = bits_round_up(chunk->head.base + first * POOL_UNIT, os_page_size());
+    uintptr_t end = bits_round_down(chunk->head.base + (first + units) * POOL_UNIT, os_page_size());
+    return start >= end || os_purge((void *)start, end - start);
+}
+
+/* Single pages of the chunk are to go back: the kernel would make huge pages whole again, with which clean runs came. */
 static void pool_end_huge_pages_locked(struct pool_chunk *chunk)
 {
-    char *base = (char *)chunk->head.base;
-    size_t came_along = bits_round_up(chunk->touched * POOL_UNIT, os_page_size());
     chunk->huge_pages = false;
-    os_no_huge_pages(base, chunk->region.size);
-    if (came_along < chunk->region.size)
-        os_purge(base + came_along, chunk->region.size - came_along);
+    os_no_huge_pages((void *)chunk->head.base, chunk->region.size);
+    for (unsigned at = 0; at < chunk->units; at += chunk->map[at] & RUN_UNITS) {
+        if ((chunk->map[at] & RUN_CLEAN) != 0)
+            run_purge(chunk, at, chunk->map[at] & RUN_UNITS);
+    }
 }
 
 /* Give back the pages of the dirty free runs of a chunk, until the system refuses. */
 static void pool_purge_locked(struct pool_chunk *chunk)
 {
-    size_t page = os_page_size();
     if (chunk->huge_pages && chunk->dirty > 0)
         pool_end_huge_pages_locked(chunk);
     for (unsigned at = 0; at < chunk->units && chunk->dirty > 0;) {
         uint16_t entry = chunk->map[at];
         unsigned units = entry & RUN_UNITS;
         if ((entry & (RUN_FREE | RUN_CLEAN)) == RUN_FREE) {
-            uintptr_t start = bits_round_up(chunk->head.base + at * POOL_UNIT, page);
-            uintptr_t end = bits_round_down(chunk->head.base + (at + units) * POOL_UNIT, page);
-            if (start < end && !os_purge((void *)start, end - start))
+            if (!run_purge(chunk, at, units))
                 break;
             run_remove(chunk, at);
             if (at + units < chunk->units && (chunk->map[at + units] & RUN_CLEAN) != 0)
@@ -377,12 +381,27 @@ struct populate {
     char *start, *end;
 };
 
+/* Fault in the huge pages of the chunk up to unit `end`: at once, the kernel would clear one for each thread that waits. */
+static void pool_touch_huge_locked(struct pool_chunk *chunk, unsigned end)
+{
+    while (chunk->touched < end) {
+        os_populate((char *)chunk->head.base + chunk->touched * POOL_UNIT, os_page_size());
+        chunk->touched += HUGE_PAGE / POOL_UNIT;
+    }
+    if (chunk->touched > chunk->units)
+        chunk->touched = chunk->units;
+}
+
 /* The units at `first`, clean until now, are handed out. */
 static void pool_touch_locked(struct pool_chunk *chunk, unsigned first, unsigned units, struct populate *ahead)
 {
     unsigned end = first + units;
     if (end <= chunk->touched)
         return;
+    if (chunk->huge_pages && option_now(populate)) {
+        pool_touch_huge_locked(chunk, end);
+        return;
+    }
     unsigned start = first > chunk->touched ? first : chunk->touched;
     chunk->touched = end;
     if (!option_now(populate) || totals.used < POPULATE_FROM)

@@ -132,6 +132,7 @@ static void superslab_adopt_locked(struct superslab *ss, uintptr_t base)
     ss->region.kind = REGION_SUPERSLAB;
     ss->free_mask = ALL;
     ss->dirty_mask = 0;
+    ss->huge_pages = false;
     ss->freed_ms = os_now_ms();
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++) {
         struct slab *s = &ss->slabs[i];
@@ -166,9 +167,6 @@ static bool superslab_map_locked(size_t count)
         base = NULL;
         count /= 2;
     }
-    bool huge_pages = count > 0 && options_huge_pages(totals.superslabs * SUPERSLAB_SIZE, HUGE_PAGES_FROM);
-    if (huge_pages)
-        os_huge_pages(base, count * SUPERSLAB_SIZE);
     for (size_t i = 0; i < count; i++) {
         struct superslab *ss = superslab_structure_locked();
         if (ss != NULL && !superslab_descriptors_locked(ss, (uintptr_t)base + i * SUPERSLAB_SIZE)) {
@@ -180,7 +178,6 @@ static bool superslab_map_locked(size_t count)
             return i > 0;
         }
         superslab_adopt_locked(ss, (uintptr_t)base + i * SUPERSLAB_SIZE);
-        ss->huge_pages = huge_pages;
         superslab_link_locked(ss);
     }
     return count > 0;
@@ -210,54 +207,85 @@ static void superslab_unmap_locked(struct superslab *ss)
 /* SuperSlabs that a search for a resident slab looks at. */
 #define DIRTY_LOOKS 8
 
-/* Among the fullest with room, one whose free slabs are resident. */
+/* Among the fullest with room, one whose free slabs are resident; else the one where a slab came back last. */
 static struct superslab *superslab_dirty_locked(void)
 {
     unsigned looks = 0;
-    for (uint32_t left = nonempty; left != 0; left &= left - 1) {
+    for (uint32_t left = nonempty; left != 0 && looks < DIRTY_LOOKS; left &= left - 1) {
         struct list *bucket = &buckets[bits_lowest32(left)];
-        for (struct list *at = bucket->next; at != bucket; at = at->next) {
+        for (struct list *at = bucket->next; at != bucket && looks < DIRTY_LOOKS; at = at->next, looks++) {
             struct superslab *ss = container_of(at, struct superslab, link);
             if ((ss->free_mask & ss->dirty_mask) != 0)
                 return ss;
-            if (++looks == DIRTY_LOOKS)
-                return NULL;
         }
     }
-    return NULL;
+    return container_of(idle.prev, struct superslab, idle_link);
 }
 
-/*
- * The SuperSlab to take from: the fullest with room, rather one whose free
- * slabs are resident; then the one emptied last; then the system.
- */
-static struct superslab *superslab_choose_locked(void)
+static struct superslab *superslab_partial_locked(void)
 {
-    if (nonempty != 0) {
-        struct superslab *ss = option_now(hot_first) && dirty_partial > 0 ? superslab_dirty_locked()
-                                                                             : NULL;
-        if (ss != NULL)
-            return ss;
-        unsigned n = option_now(hot_first) ? bits_lowest32(nonempty) : bits_highest(nonempty);
-        return container_of(list_front(&buckets[n]), struct superslab, link);
-    }
+    unsigned n = option_now(hot_first) ? bits_lowest32(nonempty) : bits_highest(nonempty);
+    return container_of(list_front(&buckets[n]), struct superslab, link);
+}
+
+/* One without a slab in use: the one emptied last; then the system. */
+static struct superslab *superslab_empty_locked(void)
+{
     if (list_is_empty(&empty_lru) && !superslab_map_locked(totals.superslabs / 16 + 1))
         return NULL;
     return container_of(empty_lru.prev, struct superslab, link);
 }
 
-struct slab *superslab_slab_take(void)
+/* May a SuperSlab that was not touched yet have a huge page, for a slab that will be filled or not? */
+static bool superslab_may_be_huge_locked(bool fills)
+{
+    return options_huge_pages(totals.slabs_used * GRANULE, fills ? HUGE_PAGES_FROM_FILLED : HUGE_PAGES_FROM);
+}
+
+/*
+ * The SuperSlab to take from: the fullest with room, rather one whose free
+ * slabs are resident; then one without a slab in use. One that will be filled
+ * had rather begin a huge page than have small ones.
+ */
+static struct superslab *superslab_choose_locked(bool fills)
+{
+    bool begins = fills && superslab_may_be_huge_locked(true);
+    if (dirty_partial > 0 && (begins || option_now(hot_first)))
+        return superslab_dirty_locked();
+    struct superslab *ss = begins || nonempty == 0 ? superslab_empty_locked() : NULL;
+    return ss == NULL && nonempty != 0 ? superslab_partial_locked() : ss;
+}
+
+/* The first slab of an untouched SuperSlab is taken. With a huge page all of them become resident. */
+static void superslab_begin_locked(struct superslab *ss, bool fills)
+{
+    ss->huge_pages = superslab_may_be_huge_locked(fills) && os_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
+    if (!ss->huge_pages)
+        return;
+    /* Once, before others take slabs of it: the kernel would clear a huge page for each thread that faults meanwhile. */
+    if (option_now(populate))
+        os_populate((void *)ss->region.base, os_page_size());
+    ss->freed_ms = os_now_ms();
+    ss->dirty_mask = ALL;
+    totals.slabs_dirty += SUPERSLAB_SLABS;
+    for (unsigned i = 0; i < SUPERSLAB_SLABS; i++)
+        ss->slabs[i].touched = 0;
+}
+
+struct slab *superslab_slab_take(bool fills)
 {
     lock_take(&superslab_lock);
     if (unlikely(!started))
         superslab_start_locked();
-    struct superslab *ss = superslab_choose_locked();
+    struct superslab *ss = superslab_choose_locked(fills);
     if (ss == NULL) {
         lock_release(&superslab_lock);
         return NULL;
     }
     superslab_unlink_locked(ss);
     if (ss->free_mask == ALL) {
+        if (ss->dirty_mask == 0)
+            superslab_begin_locked(ss, fills);
         totals.empty--;
         dirty_partial += bits_count32(ss->dirty_mask);
     }
@@ -289,7 +317,6 @@ static size_t superslab_purge_slabs_locked(struct superslab *ss)
     if (ss->huge_pages && mask != 0) {
         ss->huge_pages = false;
         os_no_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
-        mask = ss->free_mask; /* clean ones came with the others */
     }
     while (mask != 0) {
         unsigned first = bits_lowest32(mask);

@@ -15,9 +15,13 @@
  * and can be given back). When all 32 are free it goes to the LRU of empty
  * SuperSlabs, where it stays resident up to a cap and an age: reuse before map.
  * Free slabs of a SuperSlab in use have the same age, and half as much again
- * as the cap; then their pages go back. What is mapped beyond HUGE_PAGES_FROM
- * is asked to be huge pages, until slabs of such a SuperSlab go back one by one:
- * the kernel would make it whole again.
+ * as the cap; then their pages go back.
+ *
+ * A slab that will be filled begins, beyond HUGE_PAGES_FROM_FILLED, a SuperSlab
+ * of a huge page, whose 32 slabs become resident together; they serve before
+ * any that would fault, whoever asks. Slabs that may stay nearly empty begin
+ * SuperSlabs of small pages, up to HUGE_PAGES_FROM. When slabs go back one by
+ * one, a huge page ends: the kernel would make it whole again.
  *
  * One lock guards all of it. It is taken once for a slab, that is once for
  * 64 KiB of blocks, and a heap keeps a few empty slabs of its own.
@@ -50,10 +54,10 @@ struct superslab {
 };
 
 /*
- * Take a free slab: TAG_FREE, with `base`, `index` and `touched` set and all
+ * Take a free slab, which the taker `fills` or may hardly touch: TAG_FREE, with `base`, `index` and `touched` set and all
  * else undefined. NULL when memory is short.
  */
-struct slab *superslab_slab_take(void);
+struct slab *superslab_slab_take(bool fills);
 /* Give a slab back; it holds no live block. Any thread. */
 void superslab_slab_give(struct slab *s);
 

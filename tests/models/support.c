@@ -70,9 +70,10 @@ void *meta_alloc(size_t size)
     return p;
 }
 
-struct slab *superslab_slab_take(void)
+struct slab *superslab_slab_take(bool fills)
 {
     struct slab *s = NULL;
+    (void)fills;
     explore_lock(&slabs_lock);
     for (unsigned i = 0; i < SLABS && s == NULL; i++) {
         if (!in_use[i]) {
@@ -163,7 +164,7 @@ size_t large_unmap_free(void) { return 0; }
 void large_age(uint64_t now_ms) { (void)now_ms; }
 void large_yield(size_t bytes) { (void)bytes; }
 
-void os_huge_pages(void *start, size_t size) { (void)start, (void)size; }
+bool os_huge_pages(void *start, size_t size) { return (void)start, (void)size, false; }
 void os_populate(void *start, size_t size) { (void)start, (void)size; }
 uint64_t os_now_ms(void) { return 0; }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What is mapped beyond 64 MiB asks for huge pages, and large blocks do, until single pages of it go back. */
+/* Slabs, the pool, and large blocks: who asks for huge pages, until single pages of them go back. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -109,21 +109,45 @@ static uintptr_t superslab_base(const struct slab *s)
     return s->base - s->index * GRANULE;
 }
 
+enum { SLABS = 64 * MIB / GRANULE, FILLED = 8 * MIB / GRANULE };
+static struct slab *taken[SLABS + 2 * SUPERSLAB_SLABS];
+
+static void take_slabs(size_t from, size_t to, bool whole)
+{
+    for (size_t i = from; i < to; i++) {
+        taken[i] = superslab_slab_take(whole);
+        assert_non_null(taken[i]);
+    }
+}
+
+static void give_slabs(size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        superslab_slab_give(taken[i]);
+}
+
+static size_t slabs_dirty(void)
+{
+    struct superslab_totals totals;
+
+    superslab_get_totals(&totals);
+    return totals.slabs_dirty;
+}
+
 static void superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back(void **state)
 {
-    struct slab *s[3];
-    uint64_t before, ended_before;
+    uint64_t before = asked(), ended_before;
+    struct slab **s = &taken[SLABS];
 
     (void)state;
     need_huge_pages();
     before = asked();
-    assert_int_equal(superslab_prewarm(32), 32);
+    take_slabs(0, SLABS, false);
     assert_int_equal(asked(), before);
     ended_before = ended(); /* the first SuperSlab's descriptors have called */
-    assert_int_equal(superslab_prewarm(2), 2);
+    take_slabs(SLABS, SLABS + 3, false);
     assert_int_equal(asked(), before + 1);
     for (int i = 0; i < 3; i++) {
-        s[i] = superslab_slab_take(); /* of the one that was mapped last */
         assert_int_equal(superslab_base(s[i]), superslab_base(s[0]));
         pattern_fill((void *)s[i]->base, GRANULE, (uint64_t)i);
     }
@@ -144,6 +168,80 @@ static void superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back(void **stat
     superslab_trim(0);
     assert_int_equal(ended(), ended_before + 1); /* once */
     superslab_slab_give(s[0]);
+    give_slabs(0, SLABS);
+}
+
+/* All slabs of such a SuperSlab are resident, and so serve first, whoever asks. */
+static void slabs_that_are_filled_share_superslabs_that_ask_beyond_8_mib(void **state)
+{
+    struct slab **s = &taken[FILLED];
+    uint64_t before;
+
+    (void)state;
+    need_huge_pages();
+    before = asked();
+    take_slabs(0, FILLED, true);
+    assert_int_equal(asked(), before);
+    assert_int_equal(slabs_dirty(), 0);
+    take_slabs(FILLED, FILLED + 1, false);
+    assert_int_equal(asked(), before); /* one that is not filled, of a SuperSlab without */
+    take_slabs(FILLED + 1, FILLED + 2, true);
+    assert_int_equal(asked(), before + 1);
+    assert_int_equal(slabs_dirty(), SUPERSLAB_SLABS - 1);
+    assert_int_not_equal(superslab_base(s[1]), superslab_base(s[0]));
+    for (size_t i = 2; i <= SUPERSLAB_SLABS; i++) {
+        take_slabs(FILLED + i, FILLED + i + 1, i % 2 != 0);
+        assert_int_equal(superslab_base(s[i]), superslab_base(s[1]));
+        assert_int_equal(s[i]->touched, 0);
+        assert_int_equal(superslab_audit(STDERR_FILENO), 0);
+    }
+    assert_int_equal(slabs_dirty(), 0);
+    take_slabs(FILLED + SUPERSLAB_SLABS + 1, FILLED + SUPERSLAB_SLABS + 2, false);
+    assert_int_equal(superslab_base(s[SUPERSLAB_SLABS + 1]), superslab_base(s[0]));
+    assert_int_equal(asked(), before + 1);
+    give_slabs(0, FILLED + SUPERSLAB_SLABS + 2);
+}
+
+static void the_emptiest_first_or_not_they_share_one(void **state)
+{
+    struct slab **s = &taken[FILLED];
+
+    (void)state;
+    need_huge_pages();
+    OPTION_SET(hot_first) = false;
+    take_slabs(0, FILLED, true);
+    take_slabs(FILLED, FILLED + SUPERSLAB_SLABS, true);
+    for (size_t i = 1; i < SUPERSLAB_SLABS; i++)
+        assert_int_equal(superslab_base(s[i]), superslab_base(s[0]));
+    give_slabs(0, FILLED + SUPERSLAB_SLABS);
+}
+
+static void slabs_of_one_that_nobody_took_go_back_when_they_are_old(void **state)
+{
+    struct slab **s = &taken[FILLED];
+
+    (void)state;
+    need_huge_pages();
+    OPTION_SET(purge_delay) = 3600000;
+    take_slabs(0, FILLED, true);
+    take_slabs(FILLED, FILLED + 2, true);
+    for (int i = 0; i < 2; i++)
+        pattern_fill((void *)s[i]->base, GRANULE, (uint64_t)i);
+    superslab_age(os_now_ms());
+    assert_int_equal(slabs_dirty(), SUPERSLAB_SLABS - 2);
+    superslab_age(os_now_ms() + 3600000);
+    assert_int_equal(slabs_dirty(), 0);
+    for (size_t at = 0; at < SUPERSLAB_SIZE; at += GRANULE) {
+        uintptr_t base = superslab_base(s[0]) + at;
+
+        assert_int_equal(is_resident((void *)base), base == s[0]->base || base == s[1]->base);
+    }
+    for (int i = 0; i < 2; i++) {
+        void *base = (void *)s[i]->base;
+
+        assert_true(pattern_holds(base, GRANULE, base, GRANULE, (uint64_t)i));
+    }
+    give_slabs(0, FILLED + 2);
 }
 
 /* Each part that may have them and each that may not is a mapping, and their number is limited. */
@@ -163,7 +261,8 @@ static void switched_off_nobody_asks(void **state)
 
     (void)state;
     OPTION_SET(huge_pages) = false;
-    assert_int_equal(superslab_prewarm(34), 34);
+    take_slabs(0, SLABS + 1, true);
+    give_slabs(0, SLABS + 1);
     pool_prewarm(72 * MIB);
     p = large_alloc(16 * MIB, BLOCK_ALIGN, NULL);
     assert_non_null(p);
@@ -173,7 +272,7 @@ static void switched_off_nobody_asks(void **state)
 
 /* ---- the pool ---- */
 
-static void chunks_beyond_64_mib_ask_until_runs_of_them_go_back(void **state)
+static void chunks_beyond_8_mib_ask_until_runs_of_them_go_back(void **state)
 {
     unsigned c = size_class_of(64 * KIB);
     struct block *b[3];
@@ -184,8 +283,9 @@ static void chunks_beyond_64_mib_ask_until_runs_of_them_go_back(void **state)
     (void)state;
     need_huge_pages();
     hakmem_options.pool_arena_init = 8 * MIB; /* all of one length: the last one serves */
-    assert_int_equal(pool_prewarm(64 * MIB), 64 * MIB);
     before = asked();
+    assert_int_equal(pool_prewarm(8 * MIB), 8 * MIB);
+    assert_int_equal(asked(), before);
     ended_before = ended();
     size = pool_prewarm(1);
     assert_int_equal(asked(), before + 1);
@@ -342,7 +442,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back),
-        TEST(chunks_beyond_64_mib_ask_until_runs_of_them_go_back),
+        TEST(slabs_that_are_filled_share_superslabs_that_ask_beyond_8_mib),
+        TEST(the_emptiest_first_or_not_they_share_one),
+        TEST(slabs_of_one_that_nobody_took_go_back_when_they_are_old),
+        TEST(chunks_beyond_8_mib_ask_until_runs_of_them_go_back),
         TEST(most_of_a_block_of_megabytes_asks),
         TEST(a_smaller_one_and_one_that_is_asked_for_zeroed_do_not),
         TEST(one_with_a_mapping_of_its_own_does_not),

@@ -51,7 +51,7 @@ static uintptr_t superslab_base(const struct slab *s)
 static void take(size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
-        taken[i] = superslab_slab_take();
+        taken[i] = superslab_slab_take(false);
         assert_non_null(taken[i]);
     }
 }
@@ -100,7 +100,7 @@ static void a_slab_that_came_back_is_taken_before_one_that_would_fault(void **st
     take(0, 10);
     taken[7]->touched = 3;
     superslab_slab_give(taken[7]);
-    again = superslab_slab_take();
+    again = superslab_slab_take(false);
     assert_ptr_equal(again, taken[7]);
     assert_int_equal(again->touched, 3); /* it knows how much of it */
     assert_int_equal(totals().slabs_dirty, 0);
@@ -132,7 +132,7 @@ static void the_fullest_superslab_with_room_serves_first(void **state)
         if (!resident)
             superslab_trim(0);
         for (unsigned i = 0; i < 4; i++) {
-            s[i] = superslab_slab_take();
+            s[i] = superslab_slab_take(false);
             assert_int_equal(superslab_base(s[i]), superslab_base(taken[order[i] * SUPERSLAB_SLABS]));
             assert_int_equal(superslab_audit(STDERR_FILENO), 0);
         }
@@ -151,7 +151,7 @@ static void without_hot_first_the_emptiest_serves(void **state)
     (void)state;
     OPTION_SET(hot_first) = false;
     make_room(room);
-    s = superslab_slab_take();
+    s = superslab_slab_take(false);
     assert_int_equal(superslab_base(s), superslab_base(taken[2 * SUPERSLAB_SLABS]));
     superslab_slab_give(s);
     give_the_rest(room);
@@ -215,7 +215,7 @@ static void what_was_given_back_is_clean_and_reads_as_zero(void **state)
     superslab_slab_give(taken[1]);
     assert_int_equal(superslab_trim(0), GRANULE);
     assert_int_equal(totals().slabs_dirty, 0);
-    again = superslab_slab_take();
+    again = superslab_slab_take(false);
     assert_ptr_equal(again, taken[1]);
     assert_int_equal(again->touched, 0);
     assert_true(all_zero((void *)again->base, GRANULE));
@@ -280,14 +280,14 @@ static void without_memory_there_is_no_slab_and_nothing_is_lost(void **state)
 {
     (void)state;
     os_fail_after(0);
-    assert_null(superslab_slab_take());
+    assert_null(superslab_slab_take(false));
     assert_int_equal(superslab_prewarm(4), 0);
     assert_int_equal(totals().superslabs, 0);
     os_fail_after(-1);
     take(0, MANY);
     os_fail_after(0);
     give(0, 1);
-    taken[0] = superslab_slab_take(); /* what came back still serves */
+    taken[0] = superslab_slab_take(false); /* what came back still serves */
     assert_non_null(taken[0]);
     os_fail_after(-1);
     give(0, MANY);
