@@ -184,7 +184,7 @@ struct hakmem_structures {
     struct {                  /* SuperSlab; offsets from its region's link, less than 0 too */
         uint64_t sequence;
         int32_t free_mask;    /* uint32: bit for each slab that nobody has */
-        int32_t dirty_mask;   /* uint32: bit for each slab whose pages were touched */
+        int32_t dirty_mask;   /* uint32: bit for each slab whose pages may be resident */
     } superslab;
 
     struct {                  /* pool chunk; offsets from its region's link */

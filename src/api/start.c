@@ -44,6 +44,7 @@ static void fork_parent(void)
 static void fork_child(void)
 {
     registry_fork_child();
+    superslab_fork_child();
     heap_fork_child();
     maintain_fork_child();
     lock_fork_child(all_locks, LOCKS);

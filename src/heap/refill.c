@@ -141,7 +141,7 @@ static void heap_part_next(struct heap *h)
 }
 
 /* The part of a granule that `touched` counts in. */
-#define SIXTEENTH (GRANULE / 16)
+#define SIXTEENTH (GRANULE / SLAB_TOUCHED_ALL)
 
 /* Fault in ahead what the blocks of a clean slab will touch. */
 static void slab_populate(struct heap *h, struct slab *s, unsigned c)
@@ -149,7 +149,7 @@ static void slab_populate(struct heap *h, struct slab *s, unsigned c)
     if (s->touched != 0 || h->slabs[c] <= GROWN_SLABS || !option_now(populate))
         return;
     os_populate((void *)s->base, GRANULE);
-    s->touched = GRANULE / SIXTEENTH;
+    s->touched = SLAB_TOUCHED_ALL;
 }
 
 /* Make blocks from the untouched room of s, which has some and is not held. */

@@ -488,7 +488,7 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
         span_make_live(span, usable, TAG_LARGE);
         totals.live += usable;
         totals.spans_live++;
-        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && options_huge_pages(totals.mapped, 0))
+        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && options_huge_pages(totals.mapped))
             part = span_huge_part(span);
     }
     lock_release(&large_lock);

@@ -168,19 +168,19 @@ static inline size_t options_keep(size_t mapped)
     return share > least ? share : least;
 }
 
-/* Bytes of a huge page, where pages are of 4 KiB. */
+/* Bytes of a huge page where pages have 4 KiB. */
 #define HUGE_PAGE (2 * MIB)
-/* With so much mapped, what a layer that grows may not need of its last huge page is little. */
-#define HUGE_PAGES_FROM (64 * MIB)
-/* The same where all of it is about to be touched. */
-#define HUGE_PAGES_FROM_FILLED (8 * MIB)
+/* With so much in use, what a layer that grows may not need of its last huge page is little, ... */
+#define HUGE_PAGES_FROM (8 * MIB)
+/* ... also where no more than the first pages of each slab may ever be touched. */
+#define HUGE_PAGES_FROM_SPARSE (64 * MIB)
 /* With so much mapped it stops: what may have them and what may not are mappings apart, of which 65,530 are allowed. */
 #define HUGE_PAGES_TO (32 * 1024 * MIB)
 
-/* Does a layer with `mapped` bytes ask for huge pages, from `from` bytes on? */
-static inline bool options_huge_pages(size_t mapped, size_t from)
+/* May a layer with `mapped` bytes ask for huge pages? */
+static inline bool options_huge_pages(size_t mapped)
 {
-    return mapped >= from && mapped < HUGE_PAGES_TO && option_now(huge_pages);
+    return mapped < HUGE_PAGES_TO && option_now(huge_pages);
 }
 
 /*

@@ -175,9 +175,12 @@ void os_populate(void *start, size_t size)
 
 bool os_huge_pages(void *start, size_t size)
 {
-    if (load_relaxed(&huge_works) && !os_advise(start, size, MADV_HUGEPAGE, OS_HUGE))
+    if (!load_relaxed(&huge_works))
+        return false;
+    bool works = os_advise(start, size, MADV_HUGEPAGE, OS_HUGE);
+    if (!works)
         store_relaxed(&huge_works, false);
-    return load_relaxed(&huge_works);
+    return works;
 }
 
 void os_no_huge_pages(void *start, size_t size)

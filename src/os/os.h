@@ -34,8 +34,8 @@ bool os_purge(void *start, size_t size);
 /* Fault pages in for writing with one call. Does nothing where the kernel cannot. */
 void os_populate(void *start, size_t size);
 /*
- * Back the range with huge pages when it is touched, where the kernel has some
- * free and leaves it to programs. False when it knows none.
+ * Back the range with huge pages when it is touched, where the kernel leaves it
+ * to programs. False when it refuses; true does not say that any will be free.
  */
 bool os_huge_pages(void *start, size_t size);
 /* Never back the range with huge pages; without effect where the kernel has none. */

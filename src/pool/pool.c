@@ -208,7 +208,7 @@ static bool pool_map_locked(size_t size)
     struct pool_chunk *chunk = pool_structure_locked();
     if (chunk == NULL)
         return false;
-    bool huge_pages = options_huge_pages(totals.mapped, HUGE_PAGES_FROM_FILLED);
+    bool huge_pages = totals.mapped >= HUGE_PAGES_FROM && size % HUGE_PAGE == 0 && options_huge_pages(totals.mapped);
     char *base = os_map(size, huge_pages ? HUGE_PAGE : GRANULE);
     if (base != NULL && !registry_reserve((uintptr_t)base, size)) {
         os_unmap(base, size);
@@ -252,7 +252,7 @@ static bool run_purge(const struct pool_chunk *chunk, unsigned first, unsigned u
     return start >= end || os_purge((void *)start, end - start);
 }
 
-/* Single pages of the chunk are to go back: the kernel would make huge pages whole again, with which clean runs came. */
+/* Single pages are to go back, and what came with huge ones, too: the kernel would make them whole again. */
 static void pool_end_huge_pages_locked(struct pool_chunk *chunk)
 {
     chunk->huge_pages = false;
@@ -381,15 +381,15 @@ struct populate {
     char *start, *end;
 };
 
-/* Fault in the huge pages of the chunk up to unit `end`: at once, the kernel would clear one for each thread that waits. */
-static void pool_touch_huge_locked(struct pool_chunk *chunk, unsigned end)
+/*
+ * Fault in the huge pages that begin among the units [from, to), which were never
+ * handed out: later, the kernel would clear one for each thread that faults.
+ */
+static void pool_touch_huge_locked(const struct pool_chunk *chunk, unsigned from, unsigned to)
 {
-    while (chunk->touched < end) {
-        os_populate((char *)chunk->head.base + chunk->touched * POOL_UNIT, os_page_size());
-        chunk->touched += HUGE_PAGE / POOL_UNIT;
-    }
-    if (chunk->touched > chunk->units)
-        chunk->touched = chunk->units;
+    unsigned step = HUGE_PAGE / POOL_UNIT;
+    for (unsigned at = (from + step - 1) / step * step; at < to; at += step)
+        *(volatile char *)(chunk->head.base + at * POOL_UNIT) = 0;
 }
 
 /* The units at `first`, clean until now, are handed out. */
@@ -398,16 +398,14 @@ static void pool_touch_locked(struct pool_chunk *chunk, unsigned first, unsigned
     unsigned end = first + units;
     if (end <= chunk->touched)
         return;
-    if (chunk->huge_pages && option_now(populate)) {
-        pool_touch_huge_locked(chunk, end);
-        return;
-    }
+    if (chunk->huge_pages)
+        pool_touch_huge_locked(chunk, chunk->touched, end);
     unsigned start = first > chunk->touched ? first : chunk->touched;
     chunk->touched = end;
     if (!option_now(populate) || totals.used < POPULATE_FROM)
         return;
-    /* An eighth of a chunk at once: many blocks a call, and little that may stay unused. */
-    unsigned step = chunk->units / 8;
+    /* A huge page, or an eighth of a chunk at once: many blocks a call, and little that may stay unused. */
+    unsigned step = chunk->huge_pages ? HUGE_PAGE / POOL_UNIT : chunk->units / 8;
     end = (end + step - 1) / step * step;
     chunk->touched = end < chunk->units ? end : chunk->units;
     ahead->start = (char *)chunk->head.base + start * POOL_UNIT;

@@ -58,7 +58,7 @@ struct pool_chunk {
     uint32_t units;       /* constant while mapped */
     uint32_t used;        /* units of blocks */
     uint32_t dirty;       /* units of free runs that are not clean */
-    uint32_t touched;     /* units from here on were never handed out, nor came with a huge page */
+    uint32_t touched;     /* units from here on were never handed out, nor faulted in ahead */
     bool huge_pages;      /* were asked for, and are wanted still */
     /* The entry of a live block is constant, and read without the lock. */
     uint16_t map[POOL_CHUNK_UNITS];

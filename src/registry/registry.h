@@ -123,6 +123,9 @@ struct slab {
     struct list link;     /* owner thread only: partial or joined list; lock of the layer below when free */
 };
 
+/* `touched` of a slab that is resident whole. */
+#define SLAB_TOUCHED_ALL 16
+
 _Static_assert(sizeof(struct slab) == CACHE_LINE, "a descriptor is one cache line");
 
 /* Exact for the owner; for a walker, the state of a moment that may be gone. */

@@ -21,6 +21,8 @@ static bool started;
 static struct superslab_totals totals;
 /* Free slabs that are resident and inside SuperSlabs in use. */
 static size_t dirty_partial;
+/* Slabs in use when this process was forked. */
+static size_t slabs_inherited;
 
 static void superslab_start_locked(void)
 {
@@ -183,12 +185,21 @@ static bool superslab_map_locked(size_t count)
     return count > 0;
 }
 
+/* Single slabs are to go back: the kernel would make the page whole again. */
+static void superslab_end_huge_page_locked(struct superslab *ss)
+{
+    if (ss->huge_pages)
+        os_no_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
+    ss->huge_pages = false;
+}
+
 static void superslab_unmap_locked(struct superslab *ss)
 {
     superslab_unlink_locked(ss);
     registry_set(ss->region.base, SUPERSLAB_SIZE, NULL);
     if (!os_unmap((void *)ss->region.base, SUPERSLAB_SIZE)) {
         /* Too many mappings: keep the address range, give the pages back. */
+        superslab_end_huge_page_locked(ss);
         os_purge((void *)ss->region.base, SUPERSLAB_SIZE);
         totals.slabs_dirty -= bits_count32(ss->dirty_mask);
         ss->dirty_mask = 0;
@@ -236,20 +247,39 @@ static struct superslab *superslab_empty_locked(void)
     return container_of(empty_lru.prev, struct superslab, link);
 }
 
-/* May a SuperSlab that was not touched yet have a huge page, for a slab that will be filled or not? */
+/*
+ * May the next SuperSlab that is begun have a huge page, for a slab that will be
+ * filled or not? Not where the rest would go back at once.
+ */
 static bool superslab_may_be_huge_locked(bool fills)
 {
-    return options_huge_pages(totals.slabs_used * GRANULE, fills ? HUGE_PAGES_FROM_FILLED : HUGE_PAGES_FROM);
+    size_t mapped = totals.superslabs * SUPERSLAB_SIZE;
+    /* A child writes to pages of its parent first. */
+    size_t own = totals.slabs_used > slabs_inherited ? totals.slabs_used - slabs_inherited : 0;
+    return own * GRANULE >= (fills ? HUGE_PAGES_FROM : HUGE_PAGES_FROM_SPARSE) && options_huge_pages(mapped) &&
+           options_keep(mapped) >= 2 * SUPERSLAB_SIZE;
+}
+
+/* Of what is in use, at most one part in so many lies fallow in SuperSlabs in use, because new ones are begun. */
+#define FALLOW_PART 8
+
+/*
+ * Had a slab that will be filled rather begin a SuperSlab than fault in single
+ * pages? Not while many are left that went back.
+ */
+static bool superslab_had_rather_begin_locked(void)
+{
+    size_t free_slabs = (totals.superslabs - totals.empty) * SUPERSLAB_SLABS - totals.slabs_used;
+    return superslab_may_be_huge_locked(true) && free_slabs - dirty_partial <= totals.slabs_used / FALLOW_PART;
 }
 
 /*
  * The SuperSlab to take from: the fullest with room, rather one whose free
- * slabs are resident; then one without a slab in use. One that will be filled
- * had rather begin a huge page than have small ones.
+ * slabs are resident; then one without a slab in use.
  */
 static struct superslab *superslab_choose_locked(bool fills)
 {
-    bool begins = fills && superslab_may_be_huge_locked(true);
+    bool begins = fills && superslab_had_rather_begin_locked();
     if (dirty_partial > 0 && (begins || option_now(hot_first)))
         return superslab_dirty_locked();
     struct superslab *ss = begins || nonempty == 0 ? superslab_empty_locked() : NULL;
@@ -259,17 +289,25 @@ static struct superslab *superslab_choose_locked(bool fills)
 /* The first slab of an untouched SuperSlab is taken. With a huge page all of them become resident. */
 static void superslab_begin_locked(struct superslab *ss, bool fills)
 {
-    ss->huge_pages = superslab_may_be_huge_locked(fills) && os_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
-    if (!ss->huge_pages)
+    if (!superslab_may_be_huge_locked(fills) || !os_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE))
         return;
-    /* Once, before others take slabs of it: the kernel would clear a huge page for each thread that faults meanwhile. */
-    if (option_now(populate))
-        os_populate((void *)ss->region.base, os_page_size());
+    /* Fault it in before others take slabs of it: the kernel would clear a huge page for each thread that faults. */
+    *(volatile char *)ss->region.base = 0;
+    ss->huge_pages = true;
     ss->freed_ms = os_now_ms();
     ss->dirty_mask = ALL;
     totals.slabs_dirty += SUPERSLAB_SLABS;
     for (unsigned i = 0; i < SUPERSLAB_SLABS; i++)
         ss->slabs[i].touched = 0;
+}
+
+/* s is of a SuperSlab with a huge page and was never taken: where there is none after all, fault in all of s. */
+static void slab_populate_huge(struct slab *s)
+{
+    if (!option_now(populate))
+        return;
+    os_populate((void *)s->base, GRANULE);
+    s->touched = SLAB_TOUCHED_ALL;
 }
 
 struct slab *superslab_slab_take(bool fills)
@@ -304,9 +342,17 @@ struct slab *superslab_slab_take(bool fills)
     totals.slabs_used++;
     superslab_list_idle_locked(ss);
     superslab_link_locked(ss);
+    bool huge_pages = ss->huge_pages;
     lock_release(&superslab_lock);
+    if (huge_pages && s->touched == 0)
+        slab_populate_huge(s);
     list_init(&s->link);
     return s;
+}
+
+void superslab_fork_child(void)
+{
+    slabs_inherited = totals.slabs_used;
 }
 
 /* Give back the pages of the free slabs of a SuperSlab that is in use. Returns the slabs. */
@@ -314,10 +360,8 @@ static size_t superslab_purge_slabs_locked(struct superslab *ss)
 {
     uint32_t mask = ss->free_mask & ss->dirty_mask;
     size_t slabs = 0;
-    if (ss->huge_pages && mask != 0) {
-        ss->huge_pages = false;
-        os_no_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
-    }
+    if (mask != 0)
+        superslab_end_huge_page_locked(ss);
     while (mask != 0) {
         unsigned first = bits_lowest32(mask);
         uint32_t rest = ~(mask >> first);

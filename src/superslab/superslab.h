@@ -7,7 +7,7 @@
  *
  *   SuperSlab        | slab 0 | slab 1 | ...                         | slab 31 |
  *   free_mask          1        0        bit set: nobody uses the slab
- *   dirty_mask         1        1        bit set: its pages were touched
+ *   dirty_mask         1        1        bit set: its pages may be resident
  *
  * A SuperSlab is in the bucket of its number of free slabs; `nonempty` has a
  * bit for each bucket with a member, so that the fullest SuperSlab with room
@@ -17,11 +17,11 @@
  * Free slabs of a SuperSlab in use have the same age, and half as much again
  * as the cap; then their pages go back.
  *
- * A slab that will be filled begins, beyond HUGE_PAGES_FROM_FILLED, a SuperSlab
- * of a huge page, whose 32 slabs become resident together; they serve before
- * any that would fault, whoever asks. Slabs that may stay nearly empty begin
- * SuperSlabs of small pages, up to HUGE_PAGES_FROM. When slabs go back one by
- * one, a huge page ends: the kernel would make it whole again.
+ * A slab that will be filled had rather begin a SuperSlab with a huge page than
+ * fault in single ones, once HUGE_PAGES_FROM is in use; any other begins one
+ * with small pages, up to HUGE_PAGES_FROM_SPARSE. All slabs of a huge page become
+ * resident together, and serve before any that would fault, whoever asks. When
+ * slabs go back one by one the huge page ends.
  *
  * One lock guards all of it. It is taken once for a slab, that is once for
  * 64 KiB of blocks, and a heap keeps a few empty slabs of its own.
@@ -49,17 +49,21 @@ struct superslab {
     uint32_t dirty_mask;
     struct list link;      /* bucket, LRU of empty ones, or list of free structures */
     struct list idle_link; /* idle list, while it is in use and has dirty free slabs */
-    uint64_t freed_ms;     /* when a slab came back last */
-    bool huge_pages;       /* were asked for, and are wanted still */
+    uint64_t freed_ms;     /* when a slab came back last, or it was begun with a huge page */
+    bool huge_pages;       /* one was asked for, and is wanted still */
 };
 
 /*
- * Take a free slab, which the taker `fills` or may hardly touch: TAG_FREE, with `base`, `index` and `touched` set and all
- * else undefined. NULL when memory is short.
+ * Take a free slab, which the taker `fills` or may hardly touch: TAG_FREE, with
+ * `base`, `index` and `touched` set and all else undefined. NULL when memory is
+ * short.
  */
 struct slab *superslab_slab_take(bool fills);
 /* Give a slab back; it holds no live block. Any thread. */
 void superslab_slab_give(struct slab *s);
+
+/* The locks are held as by fork's parent. What the parent had in use is no growth of the child's. */
+void superslab_fork_child(void);
 
 /* Map `count` SuperSlabs ahead. Returns how many were mapped. */
 size_t superslab_prewarm(size_t count);

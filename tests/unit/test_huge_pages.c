@@ -16,6 +16,7 @@
 #include "os/os.h"
 #include "pool/pool.h"
 #include "superslab/superslab.h"
+#include "support/heap_view.h"
 #include "support/support.h"
 #include "support/unit.h"
 
@@ -109,13 +110,14 @@ static uintptr_t superslab_base(const struct slab *s)
     return s->base - s->index * GRANULE;
 }
 
-enum { SLABS = 64 * MIB / GRANULE, FILLED = 8 * MIB / GRANULE };
-static struct slab *taken[SLABS + 2 * SUPERSLAB_SLABS];
+/* Slabs of 64 MiB, and of 8, from which on slabs that are filled begin SuperSlabs that ask. */
+enum { SPARSE = 64 * MIB / GRANULE, FILLED = 8 * MIB / GRANULE };
+static struct slab *taken[SPARSE + 2 * SUPERSLAB_SLABS];
 
-static void take_slabs(size_t from, size_t to, bool whole)
+static void take_slabs(size_t from, size_t to, bool fills)
 {
     for (size_t i = from; i < to; i++) {
-        taken[i] = superslab_slab_take(whole);
+        taken[i] = superslab_slab_take(fills);
         assert_non_null(taken[i]);
     }
 }
@@ -126,53 +128,64 @@ static void give_slabs(size_t from, size_t to)
         superslab_slab_give(taken[i]);
 }
 
-static size_t slabs_dirty(void)
+static struct superslab_totals slab_totals(void)
 {
     struct superslab_totals totals;
 
     superslab_get_totals(&totals);
-    return totals.slabs_dirty;
+    return totals;
+}
+
+/* Of the SuperSlab of s only these slabs are resident. */
+static void only_these_are_resident(const struct slab *const s[], size_t count)
+{
+    uintptr_t start = superslab_base(s[0]);
+
+    for (uintptr_t base = start; base < start + SUPERSLAB_SIZE; base += GRANULE) {
+        bool is_one = false;
+
+        for (size_t i = 0; i < count; i++)
+            is_one |= s[i]->base == base;
+        assert_int_equal(is_resident((void *)base), is_one);
+    }
 }
 
 static void superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back(void **state)
 {
-    uint64_t before = asked(), ended_before;
-    struct slab **s = &taken[SLABS];
+    struct slab **s = &taken[SPARSE];
+    uint64_t before, ended_before;
 
     (void)state;
     need_huge_pages();
     before = asked();
-    take_slabs(0, SLABS, false);
+    take_slabs(0, SPARSE, false);
     assert_int_equal(asked(), before);
     ended_before = ended(); /* the first SuperSlab's descriptors have called */
-    take_slabs(SLABS, SLABS + 3, false);
+    take_slabs(SPARSE, SPARSE + 3, false);
     assert_int_equal(asked(), before + 1);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(superslab_base(s[i]), superslab_base(s[0]));
         pattern_fill((void *)s[i]->base, GRANULE, (uint64_t)i);
     }
     assert_int_equal(flagged((void *)superslab_base(s[0]), SUPERSLAB_SIZE, "hg"), SUPERSLAB_SIZE);
+    assert_true(is_resident((void *)(superslab_base(s[0]) + SUPERSLAB_SIZE - GRANULE)));
     superslab_slab_give(s[1]);
     superslab_trim(0);
     assert_int_equal(ended(), ended_before + 1);
     assert_int_equal(flagged((void *)superslab_base(s[0]), SUPERSLAB_SIZE, "nh"), SUPERSLAB_SIZE);
     /* What came along with the first page of a huge one has gone, too. */
-    for (size_t at = 0; at < SUPERSLAB_SIZE; at += GRANULE) {
-        uintptr_t base = superslab_base(s[0]) + at;
-
-        assert_int_equal(is_resident((void *)base), base == s[0]->base || base == s[2]->base);
-    }
+    only_these_are_resident((const struct slab *[]){s[0], s[2]}, 2);
     assert_true(pattern_holds((void *)s[0]->base, GRANULE, (void *)s[0]->base, GRANULE, 0));
     assert_true(pattern_holds((void *)s[2]->base, GRANULE, (void *)s[2]->base, GRANULE, 2));
     superslab_slab_give(s[2]);
     superslab_trim(0);
     assert_int_equal(ended(), ended_before + 1); /* once */
     superslab_slab_give(s[0]);
-    give_slabs(0, SLABS);
+    give_slabs(0, SPARSE);
 }
 
 /* All slabs of such a SuperSlab are resident, and so serve first, whoever asks. */
-static void slabs_that_are_filled_share_superslabs_that_ask_beyond_8_mib(void **state)
+static void slabs_that_are_filled_begin_superslabs_that_ask_beyond_8_mib(void **state)
 {
     struct slab **s = &taken[FILLED];
     uint64_t before;
@@ -182,24 +195,19 @@ static void slabs_that_are_filled_share_superslabs_that_ask_beyond_8_mib(void **
     before = asked();
     take_slabs(0, FILLED, true);
     assert_int_equal(asked(), before);
-    assert_int_equal(slabs_dirty(), 0);
-    take_slabs(FILLED, FILLED + 1, false);
-    assert_int_equal(asked(), before); /* one that is not filled, of a SuperSlab without */
-    take_slabs(FILLED + 1, FILLED + 2, true);
-    assert_int_equal(asked(), before + 1);
-    assert_int_equal(slabs_dirty(), SUPERSLAB_SLABS - 1);
-    assert_int_not_equal(superslab_base(s[1]), superslab_base(s[0]));
-    for (size_t i = 2; i <= SUPERSLAB_SLABS; i++) {
-        take_slabs(FILLED + i, FILLED + i + 1, i % 2 != 0);
-        assert_int_equal(superslab_base(s[i]), superslab_base(s[1]));
-        assert_int_equal(s[i]->touched, 0);
+    assert_int_equal(slab_totals().slabs_dirty, 0);
+    for (size_t i = 0; i < SUPERSLAB_SLABS; i++) {
+        take_slabs(FILLED + i, FILLED + i + 1, i % 2 == 0);
+        assert_int_equal(asked(), before + 1);
+        assert_int_equal(superslab_base(s[i]), superslab_base(s[0]));
+        assert_int_equal(s[i]->touched, SLAB_TOUCHED_ALL);
+        assert_int_equal(slab_totals().slabs_dirty, SUPERSLAB_SLABS - 1 - i);
         assert_int_equal(superslab_audit(STDERR_FILENO), 0);
     }
-    assert_int_equal(slabs_dirty(), 0);
-    take_slabs(FILLED + SUPERSLAB_SLABS + 1, FILLED + SUPERSLAB_SLABS + 2, false);
-    assert_int_equal(superslab_base(s[SUPERSLAB_SLABS + 1]), superslab_base(s[0]));
-    assert_int_equal(asked(), before + 1);
-    give_slabs(0, FILLED + SUPERSLAB_SLABS + 2);
+    take_slabs(FILLED + SUPERSLAB_SLABS, FILLED + SUPERSLAB_SLABS + 1, false);
+    assert_int_equal(asked(), before + 1); /* one that may stay nearly empty begins one that does not ask */
+    assert_int_equal(s[SUPERSLAB_SLABS]->touched, 0);
+    give_slabs(0, FILLED + SUPERSLAB_SLABS + 1);
 }
 
 static void the_emptiest_first_or_not_they_share_one(void **state)
@@ -223,19 +231,15 @@ static void slabs_of_one_that_nobody_took_go_back_when_they_are_old(void **state
     (void)state;
     need_huge_pages();
     OPTION_SET(purge_delay) = 3600000;
-    take_slabs(0, FILLED, true);
-    take_slabs(FILLED, FILLED + 2, true);
+    take_slabs(0, FILLED + 2, true);
     for (int i = 0; i < 2; i++)
         pattern_fill((void *)s[i]->base, GRANULE, (uint64_t)i);
     superslab_age(os_now_ms());
-    assert_int_equal(slabs_dirty(), SUPERSLAB_SLABS - 2);
+    assert_int_equal(slab_totals().slabs_dirty, SUPERSLAB_SLABS - 2);
+    assert_true(is_resident((void *)(superslab_base(s[0]) + SUPERSLAB_SIZE - GRANULE)));
     superslab_age(os_now_ms() + 3600000);
-    assert_int_equal(slabs_dirty(), 0);
-    for (size_t at = 0; at < SUPERSLAB_SIZE; at += GRANULE) {
-        uintptr_t base = superslab_base(s[0]) + at;
-
-        assert_int_equal(is_resident((void *)base), base == s[0]->base || base == s[1]->base);
-    }
+    assert_int_equal(slab_totals().slabs_dirty, 0);
+    only_these_are_resident((const struct slab *[]){s[0], s[1]}, 2);
     for (int i = 0; i < 2; i++) {
         void *base = (void *)s[i]->base;
 
@@ -244,25 +248,118 @@ static void slabs_of_one_that_nobody_took_go_back_when_they_are_old(void **state
     give_slabs(0, FILLED + 2);
 }
 
+/* Or a heap that grows slowly would have a SuperSlab for each slab. */
+static void few_slabs_that_went_back_are_left_when_one_is_begun(void **state)
+{
+    size_t end = FILLED;
+    uint64_t before;
+
+    (void)state;
+    need_huge_pages();
+    before = asked();
+    take_slabs(0, end, true);
+    for (; end < 2 * FILLED; end++) {
+        take_slabs(end, end + 1, true);
+        superslab_age(NEVER);
+        struct superslab_totals now = slab_totals();
+
+        assert_int_equal(now.slabs_dirty, 0);
+        assert_true(now.superslabs * SUPERSLAB_SLABS <= now.slabs_used + now.slabs_used / 8 + SUPERSLAB_SLABS);
+    }
+    assert_true(asked() > before + 1);
+    give_slabs(0, end);
+}
+
+static void none_is_begun_where_the_rest_would_go_back_at_once(void **state)
+{
+    uint64_t before = asked();
+
+    (void)state;
+    need_huge_pages();
+    OPTION_SET(superslab_cache) = 0;
+    OPTION_SET(superslab_cache_percent) = 0;
+    before = asked();
+    take_slabs(0, 2 * FILLED, true);
+    assert_int_equal(asked(), before);
+    OPTION_SET(superslab_cache) = 64 * MIB;
+    OPTION_SET(superslab_reuse) = false;
+    take_slabs(2 * FILLED, 3 * FILLED, true);
+    assert_int_equal(asked(), before);
+    give_slabs(0, 3 * FILLED);
+}
+
+static void what_a_parent_has_is_no_growth_of_its_child(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    need_huge_pages();
+    before = asked();
+    take_slabs(0, FILLED, true);
+    superslab_fork_child();
+    take_slabs(FILLED, 2 * FILLED, true);
+    assert_int_equal(asked(), before);
+    take_slabs(2 * FILLED, 2 * FILLED + 1, true);
+    assert_int_equal(asked(), before + 1);
+    give_slabs(0, 2 * FILLED + 1);
+    superslab_fork_child(); /* nothing is in use */
+}
+
+static struct block *kept;
+
+static void keep(size_t blocks, unsigned c)
+{
+    for (; blocks > 0; blocks--) {
+        struct block *b = heap_alloc_of_class(mine, c);
+
+        assert_non_null(b);
+        b->next = kept;
+        kept = b;
+    }
+}
+
+static void a_heap_says_which_of_its_slabs_will_be_filled(void **state)
+{
+    unsigned most = SLAB_CLASSES - 1;
+    uint64_t before;
+
+    (void)state;
+    need_huge_pages();
+    before = asked();
+    /* Four slabs of each class: they may stay nearly empty. */
+    for (unsigned c = 1; c <= most; c++)
+        keep(4 * size_class_table[c].capacity, c);
+    assert_true(slab_totals().slabs_used > FILLED);
+    assert_int_equal(asked(), before);
+    keep(FILLED * size_class_table[most].capacity, most);
+    assert_true(asked() > before + 2);
+    while (kept != NULL) {
+        struct block *b = kept;
+
+        kept = b->next;
+        heap_free(mine, b, "test");
+    }
+}
+
 /* Each part that may have them and each that may not is a mapping, and their number is limited. */
 static void who_has_very_much_does_not_ask_for_more(void **state)
 {
     (void)state;
-    assert_false(options_huge_pages(HUGE_PAGES_FROM - 1, HUGE_PAGES_FROM));
-    assert_true(options_huge_pages(HUGE_PAGES_FROM, HUGE_PAGES_FROM));
-    assert_true(options_huge_pages(HUGE_PAGES_TO - 1, 0));
-    assert_false(options_huge_pages(HUGE_PAGES_TO, 0));
+    assert_true(options_huge_pages(HUGE_PAGES_TO - 1));
+    assert_false(options_huge_pages(HUGE_PAGES_TO));
 }
 
 static void switched_off_nobody_asks(void **state)
 {
-    uint64_t before = asked();
+    uint64_t before;
     char *p;
 
     (void)state;
+    need_huge_pages();
+    before = asked();
     OPTION_SET(huge_pages) = false;
-    take_slabs(0, SLABS + 1, true);
-    give_slabs(0, SLABS + 1);
+    take_slabs(0, SPARSE + 1, true);
+    give_slabs(0, SPARSE + 1);
     pool_prewarm(72 * MIB);
     p = large_alloc(16 * MIB, BLOCK_ALIGN, NULL);
     assert_non_null(p);
@@ -314,6 +411,41 @@ static void chunks_beyond_8_mib_ask_until_runs_of_them_go_back(void **state)
         b[i]->next = NULL;
         pool_give(b[i], "test");
     }
+}
+
+static void chunks_that_are_no_whole_huge_pages_do_not_ask(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    need_huge_pages();
+    before = asked();
+    hakmem_options.pool_arena_init = hakmem_options.pool_arena_max = 3 * MIB;
+    pool_prewarm(16 * MIB);
+    assert_int_equal(asked(), before);
+}
+
+/* Others would have one cleared for nothing. Populating ahead may be switched off and on meanwhile. */
+static void a_huge_page_of_a_chunk_comes_with_its_first_block_whatever_is_switched(void **state)
+{
+    struct block *b[80];
+    char *end;
+
+    (void)state;
+    need_huge_pages();
+    hakmem_options.pool_arena_init = 8 * MIB;
+    pool_prewarm(9 * MIB); /* the second one asks, and serves first */
+    for (size_t i = 0; i < 80; i++) {
+        unsigned c = size_class_of(64 * KIB);
+
+        OPTION_SET(populate) = i % 16 >= 8;
+        assert_int_equal(pool_take(&c, 1, &b[i]), 1);
+        b[i]->next = i > 0 ? b[i - 1] : NULL;
+        end = (char *)bits_round_up((uintptr_t)b[i] + 64 * KIB, HUGE_PAGE);
+        assert_true(is_resident(end - os_page_size()));
+    }
+    OPTION_SET(populate) = true;
+    pool_give(b[79], "test");
 }
 
 /* ---- large blocks ---- */
@@ -442,10 +574,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(superslabs_beyond_64_mib_ask_until_slabs_of_them_go_back),
-        TEST(slabs_that_are_filled_share_superslabs_that_ask_beyond_8_mib),
+        TEST(slabs_that_are_filled_begin_superslabs_that_ask_beyond_8_mib),
         TEST(the_emptiest_first_or_not_they_share_one),
         TEST(slabs_of_one_that_nobody_took_go_back_when_they_are_old),
+        TEST(few_slabs_that_went_back_are_left_when_one_is_begun),
+        TEST(none_is_begun_where_the_rest_would_go_back_at_once),
+        TEST(what_a_parent_has_is_no_growth_of_its_child),
+        cmocka_unit_test_setup_teardown(a_heap_says_which_of_its_slabs_will_be_filled, heap_view_start, heap_view_end),
         TEST(chunks_beyond_8_mib_ask_until_runs_of_them_go_back),
+        TEST(chunks_that_are_no_whole_huge_pages_do_not_ask),
+        TEST(a_huge_page_of_a_chunk_comes_with_its_first_block_whatever_is_switched),
         TEST(most_of_a_block_of_megabytes_asks),
         TEST(a_smaller_one_and_one_that_is_asked_for_zeroed_do_not),
         TEST(one_with_a_mapping_of_its_own_does_not),
