@@ -167,7 +167,7 @@ struct hakmem_structures {
         uint32_t tag;         /* uint8: HAKMEM_TAG_... */
         uint32_t size_class;  /* uint8 */
         uint32_t role;        /* uint8: HAKMEM_ROLE_... */
-        uint32_t touched;     /* uint8: sixteenths of it, from its first byte on, that were touched */
+        uint32_t touched;     /* uint8: sixteenths of it, from its first byte on, that may be resident */
         uint32_t base;        /* uint64: address of its first byte */
         uint32_t unused;
     } slab;

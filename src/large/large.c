@@ -267,8 +267,9 @@ static void span_purge_locked(struct span *span, size_t bytes)
     uintptr_t from = bytes < span_dirty(span) ? span->dirty_to - bytes : span->dirty_from;
     bin_remove_locked(span);
     if (span->huge_pages) {
-        os_no_huge_pages((void *)from, span->dirty_to - from); /* the kernel would make them whole again */
-        span->huge_pages = from > span->dirty_from;
+        /* The kernel would make them whole again. */
+        bool none = os_no_huge_pages((void *)from, span->dirty_to - from);
+        span->huge_pages = !none || from > span->dirty_from;
     }
     if (os_purge((void *)from, span->dirty_to - from)) {
         span_set_dirty(span, span->dirty_from, from);
@@ -488,7 +489,8 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
         span_make_live(span, usable, TAG_LARGE);
         totals.live += usable;
         totals.spans_live++;
-        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && options_huge_pages(totals.mapped))
+        if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && options_huge_pages(totals.mapped) &&
+            os_has_huge_pages())
             part = span_huge_part(span);
     }
     lock_release(&large_lock);

@@ -173,9 +173,11 @@ void os_populate(void *start, size_t size)
         store_relaxed(&populate_works, false);
 }
 
+bool os_has_huge_pages(void) { return load_relaxed(&huge_works); }
+
 bool os_huge_pages(void *start, size_t size)
 {
-    if (!load_relaxed(&huge_works))
+    if (!os_has_huge_pages())
         return false;
     bool works = os_advise(start, size, MADV_HUGEPAGE, OS_HUGE);
     if (!works)
@@ -183,9 +185,9 @@ bool os_huge_pages(void *start, size_t size)
     return works;
 }
 
-void os_no_huge_pages(void *start, size_t size)
+bool os_no_huge_pages(void *start, size_t size)
 {
-    (void)os_advise(start, size, MADV_NOHUGEPAGE, OS_NO_HUGE);
+    return os_advise(start, size, MADV_NOHUGEPAGE, OS_NO_HUGE);
 }
 
 bool os_protect_read_only(void *start, size_t size)

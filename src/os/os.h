@@ -38,8 +38,10 @@ void os_populate(void *start, size_t size);
  * to programs. False when it refuses; true does not say that any will be free.
  */
 bool os_huge_pages(void *start, size_t size);
-/* Never back the range with huge pages; without effect where the kernel has none. */
-void os_no_huge_pages(void *start, size_t size);
+/* False once the kernel has refused: it knows none. */
+bool os_has_huge_pages(void);
+/* Never back the range with huge pages. False when the kernel refuses, or knows none. */
+bool os_no_huge_pages(void *start, size_t size);
 bool os_protect_read_only(void *start, size_t size);
 
 /* Milliseconds of a clock that never goes back; no system call where the vDSO serves it. */

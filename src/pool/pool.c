@@ -255,8 +255,7 @@ static bool run_purge(const struct pool_chunk *chunk, unsigned first, unsigned u
 /* Single pages are to go back, and what came with huge ones, too: the kernel would make them whole again. */
 static void pool_end_huge_pages_locked(struct pool_chunk *chunk)
 {
-    chunk->huge_pages = false;
-    os_no_huge_pages((void *)chunk->head.base, chunk->region.size);
+    chunk->huge_pages = !os_no_huge_pages((void *)chunk->head.base, chunk->region.size);
     for (unsigned at = 0; at < chunk->units; at += chunk->map[at] & RUN_UNITS) {
         if ((chunk->map[at] & RUN_CLEAN) != 0)
             run_purge(chunk, at, chunk->map[at] & RUN_UNITS);

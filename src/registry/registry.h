@@ -118,7 +118,8 @@ struct slab {
     uint8_t role;         /* atomic; written by the owner (release), read by who
                              collects rings for a sleeping owner (acquire) */
     uint8_t index;        /* constant: granule within its SuperSlab */
-    uint8_t touched;      /* owner thread only: so many sixteenths from its base on were touched */
+    uint8_t touched;      /* who has the slab only, of a free one the lock of the layer below: so many
+                             sixteenths from its base on may be resident */
     uintptr_t base;       /* constant: address of the first block */
     struct list link;     /* owner thread only: partial or joined list; lock of the layer below when free */
 };

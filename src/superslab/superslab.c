@@ -19,9 +19,9 @@ static struct list idle = {&idle, &idle};    /* front: longest without a slab th
 static struct list unused;                   /* structures without memory */
 static bool started;
 static struct superslab_totals totals;
-/* Free slabs that are resident and inside SuperSlabs in use. */
+/* Free slabs that may be resident, inside SuperSlabs in use. */
 static size_t dirty_partial;
-/* Slabs in use when this process was forked. */
+/* Slabs in use when this process was forked, and not fewer since. */
 static size_t slabs_inherited;
 
 static void superslab_start_locked(void)
@@ -188,9 +188,8 @@ static bool superslab_map_locked(size_t count)
 /* Single slabs are to go back: the kernel would make the page whole again. */
 static void superslab_end_huge_page_locked(struct superslab *ss)
 {
-    if (ss->huge_pages)
-        os_no_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE);
-    ss->huge_pages = false;
+    if (ss->huge_pages && os_no_huge_pages((void *)ss->region.base, SUPERSLAB_SIZE))
+        ss->huge_pages = false;
 }
 
 static void superslab_unmap_locked(struct superslab *ss)
@@ -257,7 +256,7 @@ static bool superslab_may_be_huge_locked(bool fills)
     /* A child writes to pages of its parent first. */
     size_t own = totals.slabs_used > slabs_inherited ? totals.slabs_used - slabs_inherited : 0;
     return own * GRANULE >= (fills ? HUGE_PAGES_FROM : HUGE_PAGES_FROM_SPARSE) && options_huge_pages(mapped) &&
-           options_keep(mapped) >= 2 * SUPERSLAB_SIZE;
+           os_has_huge_pages() && option_now(purge_delay) > 0 && options_keep(mapped) >= 2 * SUPERSLAB_SIZE;
 }
 
 /* Of what is in use, at most one part in so many lies fallow in SuperSlabs in use, because new ones are begun. */
@@ -301,15 +300,6 @@ static void superslab_begin_locked(struct superslab *ss, bool fills)
         ss->slabs[i].touched = 0;
 }
 
-/* s is of a SuperSlab with a huge page and was never taken: where there is none after all, fault in all of s. */
-static void slab_populate_huge(struct slab *s)
-{
-    if (!option_now(populate))
-        return;
-    os_populate((void *)s->base, GRANULE);
-    s->touched = SLAB_TOUCHED_ALL;
-}
-
 struct slab *superslab_slab_take(bool fills)
 {
     lock_take(&superslab_lock);
@@ -344,8 +334,12 @@ struct slab *superslab_slab_take(bool fills)
     superslab_link_locked(ss);
     bool huge_pages = ss->huge_pages;
     lock_release(&superslab_lock);
-    if (huge_pages && s->touched == 0)
-        slab_populate_huge(s);
+    if (huge_pages && s->touched == 0) {
+        /* Came with the others, unless the kernel had no huge page. */
+        if (fills && option_now(populate))
+            os_populate((void *)s->base, GRANULE);
+        s->touched = SLAB_TOUCHED_ALL;
+    }
     list_init(&s->link);
     return s;
 }
@@ -417,6 +411,8 @@ void superslab_slab_give(struct slab *s)
     superslab_unlink_locked(ss);
     ss->free_mask |= 1u << s->index;
     totals.slabs_used--;
+    if (slabs_inherited > totals.slabs_used)
+        slabs_inherited = totals.slabs_used;
     totals.slabs_dirty++;
     dirty_partial++;
     if (ss->free_mask == ALL) {

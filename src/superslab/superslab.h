@@ -17,11 +17,12 @@
  * Free slabs of a SuperSlab in use have the same age, and half as much again
  * as the cap; then their pages go back.
  *
- * A slab that will be filled had rather begin a SuperSlab with a huge page than
- * fault in single ones, once HUGE_PAGES_FROM is in use; any other begins one
- * with small pages, up to HUGE_PAGES_FROM_SPARSE. All slabs of a huge page become
- * resident together, and serve before any that would fault, whoever asks. When
- * slabs go back one by one the huge page ends.
+ * Once HUGE_PAGES_FROM is in use, a slab that will be filled had rather begin a
+ * SuperSlab with a huge page than fault in single pages of another, as long as
+ * few slabs lie fallow there; any other slab begins one with small pages, up to
+ * HUGE_PAGES_FROM_SPARSE. All slabs of a huge page become resident together, and
+ * serve before any that would fault, whoever asks. When slabs go back one by one
+ * the huge page ends.
  *
  * One lock guards all of it. It is taken once for a slab, that is once for
  * 64 KiB of blocks, and a heap keeps a few empty slabs of its own.
@@ -62,7 +63,7 @@ struct slab *superslab_slab_take(bool fills);
 /* Give a slab back; it holds no live block. Any thread. */
 void superslab_slab_give(struct slab *s);
 
-/* The locks are held as by fork's parent. What the parent had in use is no growth of the child's. */
+/* In the child of a fork, with the locks that its parent took: what is in use is no growth of the child's. */
 void superslab_fork_child(void);
 
 /* Map `count` SuperSlabs ahead. Returns how many were mapped. */
@@ -79,7 +80,7 @@ struct superslab_totals {
     size_t superslabs;  /* mapped */
     size_t empty;       /* of these, without a slab in use */
     size_t slabs_used;
-    size_t slabs_dirty; /* free, and their pages resident */
+    size_t slabs_dirty; /* free, and their pages may be resident */
     uint64_t mapped_ever;
     uint64_t unmapped_ever;
 };
