@@ -106,7 +106,13 @@ def geometric_ratio(pairs, resamples=RESAMPLES, seed=1):
     return _percentiles(samples, value)
 
 
-def rotated(items, turn):
-    """Who runs in which order in round `turn`: each round begins with another one."""
-    k = turn % len(items)
-    return items[k:] + items[:k]
+def in_turn(items, turn):
+    """
+    Who runs in which order in round `turn`. Each round begins with another one, and in as many rounds as there are
+    items (twice as many if their number is odd) each follows each other one equally often: what one leaves behind,
+    such as pages that the host still has, falls on all alike. (Williams, 1949: designs balanced for residual effects.)
+    """
+    n = len(items)
+    zigzag = [(i + 1) // 2 if i % 2 else (n - i // 2) % n for i in range(n)]
+    order = [items[(at + turn) % n] for at in zigzag]
+    return order[::-1] if n % 2 and turn // n % 2 else order

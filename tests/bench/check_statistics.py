@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
 """What bench/compare calculates: medians, intervals, verdicts, means, proofs. Nothing is measured here."""
+import collections
 import io
 import os
 import sys
@@ -92,8 +93,19 @@ def geometric_ratio_leaves_weight_zero_out():
 
 
 def every_round_begins_with_another():
-    turns = [stats.rotated(["a", "b", "c"], n) for n in range(3)]
+    turns = [stats.in_turn(["a", "b", "c"], n) for n in range(3)]
     return [t[0] for t in turns] == ["a", "b", "c"] and all(sorted(t) == ["a", "b", "c"] for t in turns)
+
+
+def each_follows_each_other_one_equally_often():
+    for n in range(1, 12):
+        followed = collections.Counter()
+        for turn in range(2 * n):
+            order = stats.in_turn(list(range(n)), turn)
+            followed.update(zip(order, order[1:]))
+        if any(followed[a, b] != 2 for a in range(n) for b in range(n) if a != b):
+            return False
+    return True
 
 
 def lines_are_unambiguous():
@@ -172,6 +184,7 @@ TESTS = [
     the_same_runs_give_the_same_interval, a_clear_lead_is_a_win, a_clear_loss_is_a_loss, inside_the_noise_is_no_win,
     less_than_the_noise_is_no_win_however_sure, few_runs_are_undecided, the_best_peer_is_the_fastest,
     weighted_geometric_mean, geometric_ratio_leaves_weight_zero_out, every_round_begins_with_another,
+    each_follows_each_other_one_equally_often,
     lines_are_unambiguous, scaling_lines_have_no_weight, unknown_lines_are_refused, another_allocator_is_refused,
     witnesses_prove, libc_heap_under_another_allocator_is_refused, values_of_a_program,
     floor_and_second_hakmem_are_no_peers, tables_tell_failures_and_verdicts,
