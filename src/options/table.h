@@ -99,12 +99,14 @@ OPTION(hot_first, SWITCH, 1, 0, 1, "", RUN,
        "Allocate from the fuller SuperSlabs first, so that the emptier ones can be given back.")
 OPTION(populate, SWITCH, 1, 0, 1, "", RUN,
        "Ask the system for the next 64 KiB of a size class that grows in one call, instead of "
-       "one page fault for each page.")
+       "one page fault for each page. Likewise for blocks of 8 to 64 KiB, while those that come back show "
+       "that the program fills them.")
 OPTION(huge_pages, SWITCH, 1, 0, 1, "", RUN,
        "Ask for transparent huge pages for blocks up to 8 KiB from 8 MiB in use on, where a thread has several "
-       "slabs of the size, and from 64 MiB on in any case; for blocks of 8 to 64 KiB from 8 MiB on; and for most "
-       "of a block of 8 MiB or more that was not asked for zeroed; each up to 32 GiB. Far fewer page faults "
-       "while a heap grows. What is given back afterwards comes back in small pages. Of effect where "
+       "slabs of the size, and from 64 MiB on in any case; for blocks of 8 to 64 KiB from 8 MiB on, while those "
+       "that come back show that the program fills them; and for most of a block of 8 MiB or more that was not "
+       "asked for zeroed; each up to 32 GiB. Far fewer page faults while a heap grows. What is given back "
+       "afterwards comes back in small pages. Of effect where "
        "/sys/kernel/mm/transparent_hugepage/enabled is madvise.")
 
 /* Watching */

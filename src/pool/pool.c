@@ -6,6 +6,7 @@
 #include "options/options.h"
 #include "os/fail.h"
 #include "os/os.h"
+#include "pool/filling.h"
 
 #define CHUNKS_MAX 65536 /* together 512 GiB */
 
@@ -208,7 +209,8 @@ static bool pool_map_locked(size_t size)
     struct pool_chunk *chunk = pool_structure_locked();
     if (chunk == NULL)
         return false;
-    bool huge_pages = totals.mapped >= HUGE_PAGES_FROM && size % HUGE_PAGE == 0 && options_huge_pages(totals.mapped);
+    bool huge_pages = totals.mapped >= HUGE_PAGES_FROM && size % HUGE_PAGE == 0 && filling_expected() &&
+                      options_huge_pages(totals.mapped);
     char *base = os_map(size, huge_pages ? HUGE_PAGE : GRANULE);
     if (base != NULL && !registry_reserve((uintptr_t)base, size)) {
         os_unmap(base, size);
@@ -400,11 +402,13 @@ static void pool_touch_locked(struct pool_chunk *chunk, unsigned first, unsigned
     if (chunk->huge_pages)
         pool_touch_huge_locked(chunk, chunk->touched, end);
     unsigned start = first > chunk->touched ? first : chunk->touched;
-    chunk->touched = end;
-    if (!option_now(populate) || totals.used < POPULATE_FROM)
-        return;
     /* A huge page, or an eighth of a chunk at once: many blocks a call, and little that may stay unused. */
     unsigned step = chunk->huge_pages ? HUGE_PAGE / POOL_UNIT : chunk->units / 8;
+    if (end / step != chunk->touched / step)
+        filling_ask();
+    chunk->touched = end;
+    if (!option_now(populate) || totals.used < POPULATE_FROM || !filling_expected())
+        return;
     end = (end + step - 1) / step * step;
     chunk->touched = end < chunk->units ? end : chunk->units;
     ahead->start = (char *)chunk->head.base + start * POOL_UNIT;
@@ -579,8 +583,22 @@ void pool_give(struct block *list, const char *function)
     lock_release(&pool_lock);
 }
 
+/* A chain has come back: look at its first block, if looks are asked for, and if it is one. */
+static void pool_look_locked(const struct pool_chain *chain)
+{
+    if (filling.asked == 0)
+        return;
+    struct slab *s = registry_find(chain->first);
+    if (load_relaxed(&s->tag) != TAG_POOL || pool_units_at(s, chain->first) != pool_units(chain->size_class))
+        return;
+    void *empty = filling_look(chain->first, size_class_size(chain->size_class));
+    if (empty != NULL && !pool_chunk_of(s)->huge_pages && os_page_size() == FILLING_PIECE)
+        os_purge(empty, FILLING_PIECE); /* the look may have made it present */
+}
+
 static void pool_give_chain_locked(const struct pool_chain *chain)
 {
+    pool_look_locked(chain);
     size_t most = totals.mapped / TRANSFER_PART;
     size_t bytes = transfer.bytes + chain->count * size_class_size(chain->size_class);
     if (bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) ||

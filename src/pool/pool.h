@@ -29,6 +29,9 @@
  *
  *   blocks (live, in arenas, in chains) + free runs == units of the chunk
  *
+ * New memory is faulted in ahead, or in huge pages, while the program fills the
+ * blocks that it takes (filling.h).
+ *
  * Free memory stays resident up to 1.5 times what options_keep says, then down
  * to that; what was not freed into for purge_delay goes back as well,
  * and a chunk without a block is unmapped.

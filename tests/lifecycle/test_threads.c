@@ -296,7 +296,7 @@ static void heaps_of_dead_threads_are_used_again(void)
      * A sanitized build measures what is mapped. A heap that waits for the next thread
      * keeps a slab of each class, and each may be the only one of its SuperSlab.
      */
-    size_t chance = TEST_SANITIZED ? MIB(64) : MIB(16);
+    size_t chance = TEST_SANITIZED ? MIB(64) : MIB(32);
 
     memset(legacy, 0, sizeof legacy);
     memset(legacy_size, 0, sizeof legacy_size);

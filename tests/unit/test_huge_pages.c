@@ -15,6 +15,7 @@
 #include "large/large.h"
 #include "options/options.h"
 #include "os/os.h"
+#include "pool/filling.h"
 #include "pool/pool.h"
 #include "superslab/superslab.h"
 #include "support/heap_view.h"
@@ -42,6 +43,7 @@ static int start(void **state)
     superslab_age(NEVER);
     pool_trim(0);
     large_unmap_free();
+    filling = (struct filling){.history = UINT8_MAX}; /* a program that fills its blocks */
     return all_gone() ? 0 : -1;
 }
 
@@ -428,6 +430,22 @@ static void chunks_beyond_8_mib_ask_until_runs_of_them_go_back(void **state)
     }
 }
 
+static void chunks_for_blocks_that_are_not_filled_do_not_ask(void **state)
+{
+    uint64_t before;
+
+    (void)state;
+    need_huge_pages();
+    hakmem_options.pool_arena_init = 8 * MIB;
+    before = asked();
+    filling.history = 0x1f;
+    pool_prewarm(17 * MIB);
+    assert_int_equal(asked(), before);
+    filling.history = 0x3f;
+    pool_prewarm(1);
+    assert_int_equal(asked(), before + 1);
+}
+
 static void chunks_that_are_no_whole_huge_pages_do_not_ask(void **state)
 {
     uint64_t before;
@@ -633,6 +651,7 @@ int main(void)
         TEST(what_a_parent_has_is_no_growth_of_its_child),
         cmocka_unit_test_setup_teardown(a_heap_says_which_of_its_slabs_will_be_filled, heap_view_start, heap_view_end),
         TEST(chunks_beyond_8_mib_ask_until_runs_of_them_go_back),
+        TEST(chunks_for_blocks_that_are_not_filled_do_not_ask),
         TEST(chunks_that_are_no_whole_huge_pages_do_not_ask),
         TEST(a_huge_page_of_a_chunk_comes_with_its_first_block_whatever_is_switched),
         TEST(where_none_comes_pages_are_populated),
