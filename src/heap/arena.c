@@ -9,7 +9,7 @@
 /* A trip to the pool fetches at most this much; it starts with one block a class and doubles. */
 #define FETCH_BYTES (32 * KIB)
 /* What it gives back of one class goes in chains of at most this much. */
-#define CHAIN_BYTES (128 * KIB)
+#define CHAIN_BYTES (2 * SIZE_POOL_MAX)
 /* So many of them in one section of the lock. */
 #define CHAINS 16
 
@@ -141,11 +141,11 @@ static size_t arena_most(struct heap *h)
 }
 
 /*
- * The arena is over what it aims at: a part goes back. While a thread only
- * frees the aim falls, and what it fetches again raises it (arena_regret):
- * memory is parked where it saves trips, and nowhere else.
+ * A block of `size` bytes brings the arena over what it aims at: a part goes back.
+ * While a thread only frees the aim falls, and what it fetches again raises it
+ * (arena_regret): memory is parked where it saves trips, and nowhere else.
  */
-static void arena_overflow(struct heap *h, size_t most)
+static void arena_overflow(struct heap *h, size_t most, size_t size)
 {
     size_t least = most / WANT_PART;
     size_t before = h->arena_bytes;
@@ -154,7 +154,10 @@ static void arena_overflow(struct heap *h, size_t most)
         h->arena_want = most;
     if (h->arena_want < least)
         h->arena_want = least;
-    arena_shrink(h, h->arena_want - h->arena_want / (h->arena_given < most ? GIVE_PART : GIVE_PART_FREER));
+    size_t give = h->arena_want / (h->arena_given < most ? GIVE_PART : GIVE_PART_FREER);
+    if (give < size)
+        give = size < h->arena_want ? size : h->arena_want; /* there is room for the block afterwards */
+    arena_shrink(h, h->arena_want - give);
     h->arena_given += before - h->arena_bytes;
     if (h->arena_given > most)
         h->arena_given = most;
@@ -168,7 +171,7 @@ void arena_free(struct heap *h, struct slab *s, struct block *p, const char *fun
     if (heap_is_real(h)) {
         size_t most = arena_most(h);
         if (h->arena_bytes + size_class_size(c) > (h->arena_want < most ? h->arena_want : most))
-            arena_overflow(h, most);
+            arena_overflow(h, most, size_class_size(c));
         h->arena_limit = h->arena_want < most ? h->arena_want : most;
     }
     if (heap_push_pool(h, pool_units_at(s, p), p))

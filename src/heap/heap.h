@@ -68,7 +68,8 @@ struct heap {
     /* Hit path; owner thread only. */
     struct block *bin[CLASS_COUNT];
     uint8_t class_of[SIZE_TABLE_ENTRIES]; /* constant after the heap is made */
-    uint8_t pool_class_of[SIZE_POOL_MAX / POOL_UNIT + 1]; /* by units; constant, too */
+    uint8_t pool_class_of[POOL_UNITS_MAX + 1]; /* of a request, by its KiB; constant, too */
+    uint8_t pool_class_of_units[POOL_UNITS_MAX + 1]; /* of a block; constant, too */
 
     /* Slow paths; owner thread only, or who holds the heap BUSY. */
     uint8_t exit_rounds;                  /* rounds of key destructors seen */
@@ -203,7 +204,7 @@ static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
  */
 static inline bool heap_push_pool(struct heap *h, unsigned units, void *p)
 {
-    unsigned c = h->pool_class_of[units];
+    unsigned c = h->pool_class_of_units[units];
     size_t bytes = h->arena_bytes + units * POOL_UNIT;
     struct block *b = p;
     struct block *head = h->bin[c];

@@ -441,12 +441,15 @@ void *heap_alloc_aligned(struct heap *h, size_t align, size_t n, bool *zeroed)
         n = 1;
     if (n <= SIZE_POOL_MAX && align <= SIZE_POOL_MAX) {
         /* A slab starts at a multiple of 64 KiB: blocks of a multiple of `align` are aligned. */
-        unsigned c = size_class_of(n < align ? align : n);
+        size_t least = n < align ? align : n;
+        unsigned c = size_class_of(least);
+        if ((size_class_size(c) & (align - 1)) != 0)
+            c = size_class_of_aligned(least);
         while (c < SLAB_CLASSES && (size_class_size(c) & (align - 1)) != 0)
             c++;
         if (c < SLAB_CLASSES || align <= POOL_UNIT)
             return heap_alloc_of_class(h, c);
-        return heap_alloc_pool_aligned(h, size_class_of(n > SIZE_SLAB_MAX ? n : SIZE_SLAB_MAX + 1), align);
+        return heap_alloc_pool_aligned(h, size_class_of_aligned(n > SIZE_SLAB_MAX ? n : SIZE_SLAB_MAX + 1), align);
     }
     return heap_alloc_large(h, n, align, zeroed);
 }

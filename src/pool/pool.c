@@ -21,8 +21,8 @@
 #define LINK (((uint32_t)1 << LINK_BITS) - 1)
 
 /* The least run that a block fits into; shorter ones wait for a neighbour, in no bin. */
-#define UNITS_MIN 9u
-#define UNITS_EXACT 64u
+#define UNITS_MIN 10u
+#define UNITS_EXACT 65u
 #define BINS 64u
 /* A clean run up to this size becomes dirty when it is joined with a dirty one. */
 #define UNITS_JOINED_DIRTY 64u
@@ -33,7 +33,7 @@
 #define POPULATE_FROM (2 * MIB)
 /* Chains that wait are taken together, so many at most, and until they are of so many bytes. */
 #define TAKE_CHAINS 8
-#define TAKE_BYTES (128 * KIB)
+#define TAKE_BYTES (2 * SIZE_POOL_MAX)
 
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNIT + 1, "a unit fits into the name of a run");
@@ -62,7 +62,8 @@ static unsigned bin_of(unsigned units)
 {
     if (units <= UNITS_EXACT)
         return units - UNITS_MIN;
-    return UNITS_EXACT - UNITS_MIN + 1 + bits_highest(units) - bits_highest(UNITS_EXACT);
+    unsigned b = UNITS_EXACT - UNITS_MIN + 1 + bits_highest(units) - bits_highest(UNITS_EXACT);
+    return b < BINS ? b : BINS - 1; /* that of a whole chunk */
 }
 
 static uint32_t run_name(const struct pool_chunk *chunk, unsigned first)
@@ -564,7 +565,7 @@ unsigned pool_class_of(const struct slab *s, const void *p, const char *function
     unsigned units = pool_units_at(s, p);
     if (unlikely(units == 0))
         pool_misuse(s, p, function);
-    return size_class_of(units * POOL_UNIT);
+    return pool_class_of_units[units];
 }
 
 /* Of what is free no more than half as much again stays resident as options_keep says. */

@@ -19,7 +19,7 @@
  * the first word of a free block in an arena or chain, its link, is written.
  *
  * A free run is clean when its pages were never touched or were given back.
- * Runs stand in bins by size (exact up to 64 units), dirty ones apart from
+ * Runs stand in bins by size (exact up to 65 units), dirty ones apart from
  * clean ones; a bit for each bin that has a member, so that the best fit is
  * found with one count-trailing-zeros, resident memory first.
  *

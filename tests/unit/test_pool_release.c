@@ -24,7 +24,7 @@ static void free_memory_goes_back_to_the_cap_when_it_is_half_above_it(void **sta
     OPTION_SET(superslab_cache) = 4 * MIB;
     OPTION_SET(superslab_cache_percent) = 0;
     for (int i = 0; i < MANY; i++)
-        block[i] = take(64 * KIB);
+        block[i] = take(65 * KIB);
     for (int i = 0; i < MANY; i++) {
         give(block[i]);
         assert_true(totals().dirty <= 6 * MIB);
@@ -38,7 +38,7 @@ static void a_trim_leaves_at_most_what_it_is_told_and_no_chunk_without_a_block(v
 
     (void)state;
     for (int i = 0; i < MANY; i++)
-        block[i] = take(20 * KIB);
+        block[i] = take(21 * KIB);
     for (int i = 1; i < MANY; i++)
         give(block[i]);
     for (size_t keep = 8 * MIB; keep >= KIB; keep /= 2) {
@@ -59,18 +59,18 @@ static void a_trim_leaves_at_most_what_it_is_told_and_no_chunk_without_a_block(v
 
 static void a_purged_run_reads_as_zero_and_the_blocks_beside_it_are_whole(void **state)
 {
-    char *before = take(9 * KIB), *middle = take(40 * KIB), *after = take(11 * KIB);
+    char *before = take(10 * KIB), *middle = take(41 * KIB), *after = take(11 * KIB);
     size_t page = os_page_size();
 
     (void)state;
-    pattern_fill(before, 9 * KIB, 1);
+    pattern_fill(before, 10 * KIB, 1);
     pattern_fill(after, 11 * KIB, 2);
-    memset(middle, 1, 40 * KIB);
+    memset(middle, 1, 41 * KIB);
     give(middle);
-    assert_int_equal(pool_trim(0), 40 * KIB);
-    assert_true(pattern_holds(before, 9 * KIB, before, 9 * KIB, 1));
+    assert_int_equal(pool_trim(0), 41 * KIB);
+    assert_true(pattern_holds(before, 10 * KIB, before, 10 * KIB, 1));
     assert_true(pattern_holds(after, 11 * KIB, after, 11 * KIB, 2));
-    assert_ptr_equal(take(40 * KIB), middle);
+    assert_ptr_equal(take(41 * KIB), middle);
     char *whole = (char *)bits_round_up((uintptr_t)middle + sizeof(struct block), page);
     if (page <= 16 * KIB)
         assert_true(all_zero(whole, page));
@@ -82,7 +82,7 @@ static void a_purged_run_reads_as_zero_and_the_blocks_beside_it_are_whole(void *
 static void only_what_is_older_than_the_delay_goes_back(void **state)
 {
     uint64_t before = os_now_ms();
-    char *kept = take(9 * KIB), *p = take(60 * KIB);
+    char *kept = take(10 * KIB), *p = take(61 * KIB);
 
     (void)state;
     OPTION_SET(purge_delay) = 3600000;
@@ -90,7 +90,7 @@ static void only_what_is_older_than_the_delay_goes_back(void **state)
     pool_age(0);
     pool_age(before);
     pool_age(before + 3599999);
-    assert_int_equal(totals().dirty, 60 * KIB);
+    assert_int_equal(totals().dirty, 61 * KIB);
     pool_age(os_now_ms() + 3600000);
     assert_int_equal(totals().dirty, 0);
     assert_int_equal(totals().mapped, MIB);
@@ -111,7 +111,7 @@ static void what_is_mapped_ahead_serves_without_a_call_to_the_system(void **stat
     assert_int_equal(totals().mapped, mapped);
     uint64_t calls = os_memory_calls();
     for (unsigned i = 0; i < 32; i++)
-        block[i] = take(60 * KIB);
+        block[i] = take(61 * KIB);
     assert_int_equal(os_memory_calls(), calls);
     for (unsigned i = 0; i < 32; i++)
         give(block[i]);
@@ -131,10 +131,10 @@ static void without_memory_there_is_no_block_and_nothing_is_lost(void **state)
     assert_int_equal(pool_prewarm(MIB), 0);
     assert_int_equal(totals().mapped, 0);
     os_fail_after(-1);
-    p = take(64 * KIB);
+    p = take(65 * KIB);
     os_fail_after(0);
     give(p);
-    assert_ptr_equal(take(64 * KIB), p); /* what came back still serves */
+    assert_ptr_equal(take(65 * KIB), p); /* what came back still serves */
     os_fail_after(-1);
     give(p);
 }

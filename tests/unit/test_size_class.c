@@ -2,6 +2,7 @@
 /* The table of size classes against the rules that its header and source state. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,21 +18,36 @@ static void class_0_is_no_class(void **state)
     assert_int_equal(none->size | none->capacity | none->batch | none->rejoin, 0);
 }
 
+/* Only requests that ask for an alignment have a block of a power of two from half a page on. */
+static bool is_for_aligned(unsigned c)
+{
+    return c == 24 || c == 33 || c == 42 || c == 49 || c == 58 || c == 75;
+}
+
 static void sizes_rise_in_the_steps_of_the_header(void **state)
 {
     size_t expected = 0;
 
     (void)state;
     for (unsigned c = 1; c < CLASS_COUNT; c++) {
+        size_t size = size_class_size(c), most = c < SLAB_CLASSES ? GRANULE / size_class_table[c].capacity : 0;
+
+        if (is_for_aligned(c)) {
+            assert_true(bits_is_power_of_two(size) && size >= 2 * KIB);
+            assert_true(expected < size && size < size_class_size(c + 1));
+            continue;
+        }
         if (expected < 128)
             expected += 16;
-        else if (expected < 2 * KIB) /* four to a doubling */
+        else if (expected < 1792) /* four to a doubling */
             expected += ((size_t)1 << bits_highest(expected)) / 4;
-        else if (expected < SIZE_SLAB_MAX) /* what divides a slab, in steps of a cache line */
-            expected = GRANULE / size_class_table[c].capacity / 64 * 64;
-        else
-            expected += expected < 16 * KIB ? KIB : 2 * KIB;
-        assert_int_equal(size_class_size(c), expected);
+        else if (expected < SIZE_SLAB_MAX) /* what divides a slab, in steps of a cache line, and is no page */
+            expected = (most % (4 * KIB) == 0 ? most - 1 : most) / 64 * 64;
+        else if (expected == SIZE_SLAB_MAX)
+            expected = 10 * KIB;
+        else /* no multiple of 4 KiB */
+            expected += expected < 15 * KIB && expected % (4 * KIB) != 3 * KIB ? KIB : 2 * KIB;
+        assert_int_equal(size, expected);
         assert_int_equal(expected % BLOCK_ALIGN, 0);
     }
     assert_int_equal(size_class_size(SLAB_CLASSES - 1), SIZE_SLAB_MAX);
@@ -71,7 +87,7 @@ static void every_size_maps_to_the_least_class_that_is_large_enough(void **state
 
     (void)state;
     for (size_t n = 1; n <= SIZE_POOL_MAX; n++) {
-        while (size_class_table[least].size < n)
+        while (size_class_table[least].size < n || is_for_aligned(least))
             least++;
         if (size_class_of(n) != least)
             fail_msg("class %u of %zu bytes, expected %u", size_class_of(n), n, least);
@@ -80,13 +96,53 @@ static void every_size_maps_to_the_least_class_that_is_large_enough(void **state
     }
 }
 
-static void less_than_a_fifth_of_a_block_and_an_eighth_of_a_large_one_is_slack(void **state)
+/* The blocks of a class follow each other: each begins elsewhere in a page than the ones before it. */
+static void few_blocks_begin_at_the_same_place_of_a_page(void **state)
+{
+    (void)state;
+    for (unsigned c = 1; c < CLASS_COUNT; c++) {
+        unsigned places = 0;
+
+        if (is_for_aligned(c))
+            continue;
+        for (size_t at = size_class_size(c); at % 4096 != 0; at += size_class_size(c))
+            places++;
+        assert_in_range(places + 1, size_class_size(c) % (4 * KIB) == 2 * KIB ? 2 : 4, 4096);
+    }
+}
+
+static void aligned_requests_have_their_own_classes(void **state)
+{
+    (void)state;
+    for (size_t n = 1; n <= SIZE_POOL_MAX; n++) {
+        unsigned c = size_class_of_aligned(n), plain = size_class_of(n);
+
+        assert_true(size_class_size(c) >= n && size_class_size(c - 1) < n);
+        assert_int_equal(c, is_for_aligned(plain - 1) && size_class_size(plain - 1) >= n ? plain - 1 : plain);
+    }
+    for (size_t size = 2 * KIB; size <= 64 * KIB; size *= 2)
+        assert_int_equal(size_class_size(size_class_of_aligned(size)), size);
+}
+
+static void blocks_of_the_pool_tell_their_class(void **state)
+{
+    (void)state;
+    for (unsigned units = 0; units <= POOL_UNITS_MAX; units++) {
+        unsigned c = pool_class_of_units[units];
+
+        assert_true(c == 0 || (c >= SLAB_CLASSES && size_class_size(c) == units * POOL_UNIT));
+    }
+    for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++)
+        assert_int_equal(pool_class_of_units[size_class_size(c) / POOL_UNIT], c);
+}
+
+static void less_than_a_fifth_of_a_block_and_a_sixth_of_a_large_one_is_slack(void **state)
 {
     (void)state;
     for (size_t n = 129; n <= SIZE_POOL_MAX; n++) {
         size_t size = size_class_size(size_class_of(n));
 
-        if ((size - n) * (n > 2 * KIB ? 8 : 5) > size)
+        if ((size - n) * (n > 2 * KIB ? 6 : 5) > size)
             fail_msg("%zu bytes in a block of %zu", n, size);
     }
 }
@@ -106,7 +162,10 @@ int main(void)
         cmocka_unit_test(a_slab_class_has_the_capacity_batch_and_rejoin_of_its_size),
         cmocka_unit_test(a_pool_class_has_whole_units_and_no_slab),
         cmocka_unit_test(every_size_maps_to_the_least_class_that_is_large_enough),
-        cmocka_unit_test(less_than_a_fifth_of_a_block_and_an_eighth_of_a_large_one_is_slack),
+        cmocka_unit_test(few_blocks_begin_at_the_same_place_of_a_page),
+        cmocka_unit_test(aligned_requests_have_their_own_classes),
+        cmocka_unit_test(blocks_of_the_pool_tell_their_class),
+        cmocka_unit_test(less_than_a_fifth_of_a_block_and_a_sixth_of_a_large_one_is_slack),
         cmocka_unit_test(a_slab_of_blocks_of_a_page_or_more_has_hardly_a_rest),
     };
 

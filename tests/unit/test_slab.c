@@ -133,7 +133,7 @@ static struct slab *full_slab(unsigned c)
     struct slab *s;
 
     for (size_t i = 0; i <= size_class_table[c].capacity; i++)
-        block[i] = take(size_class_size(c));
+        block[i] = heap_alloc_of_class(mine, c);
     s = registry_find(block[0]);
     assert_ptr_not_equal(s, registry_find(block[size_class_table[c].capacity]));
     assert_int_equal(s->role, ROLE_UNLISTED);
@@ -193,7 +193,7 @@ static void a_full_slab_of_few_blocks_joins_the_held_one(void **state)
             heap_view_check(mine);
             assert_int_equal(heap_view_live(mine), s->capacity - rejoin);
             for (size_t i = rejoin + 1; i-- > 0;) /* the one that was freed last first */
-                assert_ptr_equal(take(size_class_size(c)), block[i]);
+                assert_ptr_equal(heap_alloc_of_class(mine, c), block[i]);
             for (size_t i = 0; i <= rejoin; i++)
                 give(block[i]);
         }
