@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Size classes: steps of 16 bytes up to 128, then four per doubling up to
- * 1792; from there on eight per doubling up to 9 KiB, each the largest multiple
+ * 1792; from there on eight per doubling up to 8 KiB, each the largest multiple
  * of 64 bytes of which so many fit into a slab: where a block is a page, a class
  * more costs no page. Steps of 1 or 2 KiB up to 65 KiB. So less than 20 % of a
  * block of more than 128 bytes is slack, and less than a sixth above 2 KiB.
  *
- *   class    1    2 ...    8     9   10 ...   23   25   26 ...   34 ...   41   43 | 44  45  46 ...  50  51 ...  76
- *   bytes   16   32 ...  128   160  192 ... 1792 2112 2304 ... 4352 ... 8128 9344 | 10k 11k 13k ... 17k 19k ... 65k
- *           `--------------------------- slabs of 64 KiB ------------------------'  `----------- pool ----------'
+ *   class    1    2 ...    8     9   10 ...   23   25   26 ...   34 ...   41   42 | 43  44 ...  50  51 ...  76
+ *   bytes   16   32 ...  128   160  192 ... 1792 2112 2304 ... 4352 ... 8128 8192 | 9k 10k ... 17k 19k ... 65k
+ *           `--------------------------- slabs of 64 KiB ------------------------'  `-------- pool ----------'
  *
- * None has the size of pages or of half a page: its blocks would all begin at the
- * same place of a page, where their first lines, which programs touch most, share
- * a few sets of the cache. Who asks for so much has 64 bytes to 1.1 KiB more.
+ * None but one has the size of pages or of half a page: its blocks would all begin
+ * at the same place of a page, where their first lines, which programs touch most,
+ * share a few sets of the cache. Who asks for so much has 64 bytes to 1 KiB more.
  * (Colouring: Bonwick, The slab allocator, USENIX 1994; here a block is moved by
- * the length of the ones before it.) The classes 24, 33, 42, 49, 58 and 75, of 2
- * to 64 KiB, are for requests that ask for an alignment.
+ * the length of the ones before it.) The one is of 8 KiB: of no larger one would
+ * eight fit into a slab. The classes 24, 33, 49, 58 and 75, of 2, 4, 16, 32 and
+ * 64 KiB, are for requests that ask for an alignment.
  *
  * Class 0 is no class: memory that is not ours, free slabs, large spans.
  */
@@ -32,10 +33,10 @@
 
 #define CLASS_COUNT 77                 /* with class 0 */
 #define CLASS_LAST (CLASS_COUNT - 1)
-#define SLAB_CLASSES 44                /* classes from here on live in the pool */
+#define SLAB_CLASSES 43                /* classes from here on live in the pool */
 #define SIZE_TABLE_MAX ((size_t)1024)  /* up to here a heap has the class of each size in a table */
 #define SIZE_TABLE_ENTRIES (SIZE_TABLE_MAX + 1)
-#define SIZE_SLAB_MAX ((size_t)9344)
+#define SIZE_SLAB_MAX ((size_t)8 * KIB)
 #define SIZE_POOL_MAX ((size_t)65 * KIB)
 #define POOL_UNITS_MAX (SIZE_POOL_MAX / POOL_UNIT)
 
@@ -74,7 +75,7 @@ static inline unsigned size_class_of_aligned(size_t n)
 /*
  * Number of the block that starts `offset` bytes behind the first of its slab;
  * UINT32_MAX when none does. Exact by a multiplication: offset < 2^16 and
- * size < 2^14, so that the error of the inverse stays below 1 / size.
+ * size <= 2^13, so that the error of the inverse stays below 1 / size.
  */
 static inline uint32_t size_class_block(const struct size_class *class, uint32_t offset)
 {

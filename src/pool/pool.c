@@ -21,7 +21,7 @@
 #define LINK (((uint32_t)1 << LINK_BITS) - 1)
 
 /* The least run that a block fits into; shorter ones wait for a neighbour, in no bin. */
-#define UNITS_MIN 10u
+#define UNITS_MIN 9u
 #define UNITS_EXACT 65u
 #define BINS 64u
 /* A clean run up to this size becomes dirty when it is joined with a dirty one. */

@@ -61,17 +61,17 @@ static void a_refill_fetches_one_block_at_first_and_then_more_up_to_64_kib(void 
 
 static void what_is_freed_is_handed_out_next_to_its_class_and_no_other(void **state)
 {
-    void *small = take(9500), *large = take(60000);
+    void *small = take(9000), *large = take(60000);
 
     (void)state;
     give(small);
     give(large);
-    assert_int_equal(mine->arena_bytes, 10 * KIB + 59 * KIB);
-    assert_int_equal(heap_binned_bytes(mine), 10 * KIB + 59 * KIB);
+    assert_int_equal(mine->arena_bytes, 9 * KIB + 59 * KIB);
+    assert_int_equal(heap_binned_bytes(mine), 9 * KIB + 59 * KIB);
     assert_null(heap_pop_pool(mine, 20000));
     assert_ptr_equal(heap_pop_pool(mine, 59 * KIB), large);
-    assert_ptr_equal(heap_pop_pool(mine, 9345), small);
-    assert_null(heap_pop_pool(mine, 9345));
+    assert_ptr_equal(heap_pop_pool(mine, 8193), small);
+    assert_null(heap_pop_pool(mine, 8193));
     assert_int_equal(mine->arena_bytes, 0);
     give(small);
     give(large);
@@ -122,7 +122,7 @@ static void an_arena_holds_three_quarters_of_what_its_thread_may_hold_and_little
     mine->arena_want = mine->arena_given = 0;
     for (unsigned round = 0; round < 3; round++) {
         for (size_t i = 0; i < MANY; i++)
-            block[i] = take(9500 + i * 137 % 56000);
+            block[i] = take(9000 + i * 137 % 56000);
         for (size_t i = 0; i < MANY; i++) {
             give(block[i]);
             assert_true(mine->arena_bytes <= limit);
