@@ -21,6 +21,12 @@
 #define SMALL_PAGES_PART 4
 /* What was learned fades by one part in so many in each round (a tenth of a second or more). */
 #define FORGET_PART 16
+/*
+ * Blocks begin so far behind their spans, one after the other: an odd number of cache lines,
+ * so that all lines of a page have their turn, and far enough for what is fetched ahead.
+ */
+#define SHIFT_STEP ((size_t)17 * CACHE_LINE)
+#define SHIFT_MAX ((size_t)4096)
 #define MARKED_GRANULES (16 * 1024 * MIB / GRANULE)
 
 struct lock large_lock = LOCK_INIT(RANK_LARGE);
@@ -35,6 +41,7 @@ size_t large_lost;
 static size_t grow_next = GROW_MIN;
 static bool started;
 static struct large_totals totals;
+static size_t next_shift; /* of the next block, a multiple of CACHE_LINE */
 static size_t given_back; /* bytes given back to keep the budget, not long ago and not yet regretted */
 
 static unsigned bin_of(size_t size)
@@ -407,12 +414,19 @@ static struct span *span_alloc_locked(size_t size, size_t align)
     return span;
 }
 
-static void span_make_live(struct span *span, size_t usable, enum slab_tag tag)
+/* Where the block ends, in bytes from the start of its span. */
+static size_t span_used(const struct span *span)
 {
+    return span->shift + span->usable;
+}
+
+static void span_make_live(struct span *span, size_t shift, size_t usable, enum slab_tag tag)
+{
+    span->shift = shift;
     span->usable = usable;
-    span->touched = usable;
+    span->touched = span_used(span);
     span_clip_dirty(span, span->dirty_from, span->dirty_to);
-    if (span->dirty_to > span->head.base + usable)
+    if (span->dirty_to > span->head.base + span->touched)
         span->touched = span->dirty_to - span->head.base;
     store_relaxed(&span->head.owner, NULL);
     store_relaxed(&span->head.tag, (uint8_t)tag);
@@ -427,7 +441,7 @@ struct huge_part {
 /* What of a live span is not resident, behind its first part, in whole huge pages. */
 static struct huge_part span_huge_part(struct span *span)
 {
-    uintptr_t base = span->head.base, end = base + span->usable;
+    uintptr_t base = span->head.base + span->shift, end = base + span->usable;
     uintptr_t start = base + span->usable / SMALL_PAGES_PART;
     if (span_dirty(span) > 0 && span->dirty_to > start)
         start = span->dirty_to;
@@ -450,7 +464,7 @@ static void *huge_alloc(size_t size, size_t align)
         span->size = size;
         span_set_dirty(span, 0, 0);
         span->huge_pages = false; /* a mapping of two parts could not be moved */
-        span_make_live(span, size, TAG_HUGE);
+        span_make_live(span, 0, size, TAG_HUGE);
         totals.mapped += size;
         totals.live += size;
         totals.spans_live++;
@@ -462,14 +476,24 @@ static void *huge_alloc(size_t size, size_t align)
     return span == NULL ? NULL : base;
 }
 
+/* Where the next block of the page heap begins in its span, if it asks for no greater alignment. */
+static size_t large_shift_locked(size_t align)
+{
+    if (align > CACHE_LINE)
+        return 0;
+    size_t shift = next_shift;
+    next_shift = (shift + SHIFT_STEP) % SHIFT_MAX;
+    return shift;
+}
+
 void *large_alloc(size_t size, size_t align, bool *zeroed)
 {
     size_t page = os_page_size();
-    size_t usable = bits_round_up(size != 0 ? size : 1, page);
-    size_t span_size = bits_round_up(usable, GRANULE);
-    if (align < GRANULE)
-        align = GRANULE;
-    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX || span_size + align > PTRDIFF_MAX)
+    if (size == 0)
+        size = 1;
+    size_t usable = bits_round_up(size, page);
+    size_t span_align = align < GRANULE ? GRANULE : align;
+    if (size > PTRDIFF_MAX || align > PTRDIFF_MAX || usable + GRANULE + SHIFT_MAX + span_align > PTRDIFF_MAX)
         return NULL;
     bool zero = true;
     struct huge_part part = {0, 0};
@@ -478,15 +502,17 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
         lock_release(&large_lock);
         if (zeroed != NULL)
             *zeroed = true;
-        return huge_alloc(usable, align);
+        return huge_alloc(usable, span_align);
     }
     large_start_locked();
-    struct span *span = span_alloc_locked(span_size, align);
+    size_t shift = large_shift_locked(align);
+    usable = bits_round_up(shift + size, page) - shift;
+    struct span *span = span_alloc_locked(bits_round_up(shift + usable, GRANULE), span_align);
     if (span != NULL) {
         zero = span->zero;
         size_t resident = span_dirty(span);
         large_regret_locked(usable > resident ? usable - resident : 0);
-        span_make_live(span, usable, TAG_LARGE);
+        span_make_live(span, shift, usable, TAG_LARGE);
         totals.live += usable;
         totals.spans_live++;
         if (zeroed == NULL && usable >= HUGE_PAGES_LEAST && options_huge_pages(totals.mapped) &&
@@ -498,10 +524,10 @@ void *large_alloc(size_t size, size_t align, bool *zeroed)
         (void)os_huge_pages((void *)part.start, part.end - part.start);
     if (zeroed != NULL)
         *zeroed = zero;
-    return span == NULL ? NULL : (void *)span->head.base;
+    return span == NULL ? NULL : (void *)(span->head.base + shift);
 }
 
-/* The live span that starts at p, or the end of the program. */
+/* The live span whose block starts at p, or the end of the program. */
 static struct span *span_live_locked(struct slab *s, const void *p, const char *function)
 {
     uint8_t tag = load_relaxed(&s->tag);
@@ -511,7 +537,7 @@ static struct span *span_live_locked(struct slab *s, const void *p, const char *
         wrong = "double free, or not a block: the large block here is free";
     else if (tag != TAG_LARGE && tag != TAG_HUGE)
         wrong = "not a block of hakmem";
-    else if (s->base != (uintptr_t)p)
+    else if (s->base + span->shift != (uintptr_t)p)
         wrong = (uintptr_t)p - s->base < span->size ? "interior pointer of a large block"
                                                     : "double free, or not a block";
     if (wrong != NULL) {
@@ -590,7 +616,7 @@ static bool span_extend_locked(struct span *span, size_t size)
 
 static bool span_resize_locked(struct span *span, size_t usable)
 {
-    size_t size = bits_round_up(usable, GRANULE);
+    size_t size = bits_round_up(span->shift + usable, GRANULE);
     if (size > span->size && !span_extend_locked(span, size))
         return false;
     if (size < span->size) {
@@ -603,8 +629,8 @@ static bool span_resize_locked(struct span *span, size_t usable)
     }
     totals.live += usable - span->usable;
     span->usable = usable;
-    if (usable > span->touched)
-        span->touched = usable;
+    if (span_used(span) > span->touched)
+        span->touched = span_used(span);
     large_keep_budget_locked();
     return true;
 }
@@ -641,10 +667,10 @@ void *large_resize(struct slab *s, void *p, size_t size)
 {
     if (size > PTRDIFF_MAX - GRANULE)
         return NULL;
-    size_t usable = bits_round_up(size, os_page_size());
     void *result = NULL;
     lock_take(&large_lock);
     struct span *span = span_live_locked(s, p, "realloc");
+    size_t usable = bits_round_up(span->shift + size, os_page_size()) - span->shift;
     if (span->head.tag == TAG_HUGE) {
         if (usable == span->usable)
             result = p;

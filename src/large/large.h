@@ -22,6 +22,12 @@
  * What was given back and soon needed again is kept from then on, beyond the
  * budget, and a block of that size, however huge, is cut from the page heap.
  *
+ * A block does not begin with its span, but up to a page behind it, each elsewhere:
+ * the first lines of all, and lines at the same place of several, would share one
+ * set of the cache in 64, and stores to one array delay loads of the next. (As
+ * jemalloc's cache_oblivious does.) Huge blocks and those with an alignment begin
+ * with their span.
+ *
  * One lock guards all of it.
  */
 #ifndef HAKMEM_LARGE_LARGE_H
@@ -33,6 +39,7 @@
 struct span {
     struct slab head;      /* owner NULL, tag LARGE, HUGE or SPAN_FREE; link: bin, or free structures */
     size_t size;           /* bytes, a multiple of a granule (huge: of a page) */
+    size_t shift;          /* live: the block begins so many bytes behind the start */
     size_t usable;         /* live: bytes promised to the program */
     size_t touched;        /* live: bytes from its start that may be resident */
     uintptr_t dirty_from;  /* free: what lies outside of [dirty_from, dirty_to) is not resident */

@@ -526,7 +526,7 @@ static void where_none_comes_pages_are_populated(void **state)
 
 static char *take(size_t size)
 {
-    char *p = large_alloc(size, BLOCK_ALIGN, NULL);
+    char *p = large_alloc(size, GRANULE, NULL); /* it begins with its span */
 
     assert_non_null(p);
     return p;
@@ -626,7 +626,7 @@ static void a_part_of_it_that_goes_back_loses_them(void **state)
 static void a_block_that_grows_into_it_has_some(void **state)
 {
     bool zeroed;
-    char *p = large_alloc(33 * MIB, BLOCK_ALIGN, &zeroed), *q;
+    char *p = large_alloc(33 * MIB, GRANULE, &zeroed), *q;
 
     (void)state;
     need_huge_pages();

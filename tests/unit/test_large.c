@@ -43,7 +43,7 @@ static int end(void **state)
 static char *take(size_t size)
 {
     bool zeroed;
-    char *p = large_alloc(size, BLOCK_ALIGN, &zeroed);
+    char *p = large_alloc(size, GRANULE, &zeroed); /* it begins with its span */
 
     assert_non_null(p);
     assert_int_equal(large_usable(registry_find(p), p, "test"), bits_round_up(size, os_page_size()));
@@ -71,18 +71,59 @@ static void a_block_is_aligned_and_each_of_its_granules_leads_to_it(void **state
             struct slab *s = registry_find(p);
 
             assert_non_null(p);
-            assert_int_equal((uintptr_t)p % (align < GRANULE ? GRANULE : align), 0);
+            assert_int_equal((uintptr_t)p % (align <= CACHE_LINE ? CACHE_LINE : align < GRANULE ? GRANULE : align), 0);
             assert_int_equal(s->tag, TAG_LARGE);
-            assert_int_equal(s->base, p);
+            assert_int_equal(s->base % GRANULE, 0);
+            assert_in_range(p - s->base, 0, align <= CACHE_LINE ? 4096 - CACHE_LINE : 0);
             assert_null(s->owner);
             for (size_t at = 0; at < size; at += GRANULE)
                 assert_ptr_equal(registry_find(p + at), s);
             p[0] = p[size - 1] = 1;
             assert_int_equal(totals().spans_live, 1);
-            assert_int_equal(totals().live, bits_round_up(size, os_page_size()));
+            assert_int_equal(totals().live, large_usable(s, p, "test"));
+            assert_in_range(totals().live, size, size + os_page_size() - 1);
             assert_int_equal(large_audit(STDERR_FILENO), 0);
             give(p);
         }
+    }
+}
+
+/* 64 blocks that follow each other begin in all lines of a page, and each ends where it says. */
+static void blocks_that_ask_for_no_alignment_begin_at_different_lines(void **state)
+{
+    static const size_t size[] = {128 * KIB, 90 * KIB + 1, MIB, 2 * MIB - 1};
+    char *block[64];
+    bool zeroed;
+
+    (void)state;
+    for (unsigned k = 0; k < 4; k++) {
+        uint64_t lines = 0;
+
+        for (unsigned i = 0; i < 64; i++) {
+            struct slab *s;
+            size_t usable;
+
+            block[i] = large_alloc(size[k], BLOCK_ALIGN, &zeroed);
+            s = registry_find(block[i]);
+            usable = large_usable(s, block[i], "test");
+            lines |= (uint64_t)1 << (uintptr_t)block[i] % 4096 / CACHE_LINE;
+            assert_ptr_equal(registry_find(block[i] + usable - BLOCK_ALIGN), s);
+            assert_int_equal(((uintptr_t)block[i] + usable) % os_page_size(), 0);
+            memset(block[i], (int)i + 1, usable);
+        }
+        assert_true(lines == UINT64_MAX);
+        for (unsigned i = 0; i < 64; i++) {
+            assert_int_equal(block[i][0], i + 1);
+            assert_int_equal(block[i][size[k] - 1], i + 1);
+            /* It grows, shrinks, and keeps its place as others do. */
+            char *p = resize(block[i], size[k] - 5000);
+
+            assert_ptr_equal(p, block[i]);
+            assert_in_range(large_usable(registry_find(p), p, "test"), size[k] - 5000, size[k] - 5000 + os_page_size());
+            assert_int_equal(p[size[k] - 5001], i + 1);
+            give(p);
+        }
+        assert_int_equal(large_audit(STDERR_FILENO), 0);
     }
 }
 
@@ -151,7 +192,7 @@ static void what_is_said_to_be_zeroed_is_zero(void **state)
         assert_non_null(block[at]);
         if (zeroed)
             assert_true(all_zero(block[at], size[at]));
-        memset(block[at], 0xff, bits_round_up(size[at], os_page_size()));
+        memset(block[at], 0xff, large_usable(registry_find(block[at]), block[at], "test"));
     }
     for (size_t at = 0; at < MANY; at++) {
         if (block[at] != NULL)
@@ -162,16 +203,16 @@ static void what_is_said_to_be_zeroed_is_zero(void **state)
 static void fresh_memory_is_zeroed_and_memory_that_was_used_is_not_said_to_be(void **state)
 {
     bool zeroed;
-    char *p = large_alloc(MIB, BLOCK_ALIGN, &zeroed);
+    char *p = large_alloc(MIB, GRANULE, &zeroed);
 
     (void)state;
     assert_true(zeroed);
     give(p);
-    assert_ptr_equal(large_alloc(MIB, BLOCK_ALIGN, &zeroed), p);
+    assert_ptr_equal(large_alloc(MIB, GRANULE, &zeroed), p);
     assert_false(zeroed);
     give(p);
     large_trim(0);
-    assert_ptr_equal(large_alloc(MIB, BLOCK_ALIGN, &zeroed), p);
+    assert_ptr_equal(large_alloc(MIB, GRANULE, &zeroed), p);
     assert_true(zeroed);
     give(p);
 }
@@ -498,6 +539,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_block_is_aligned_and_each_of_its_granules_leads_to_it),
+        TEST(blocks_that_ask_for_no_alignment_begin_at_different_lines),
         TEST(a_span_is_cut_from_the_smallest_free_one_that_fits),
         TEST(a_free_span_joins_both_neighbours),
         TEST(what_is_said_to_be_zeroed_is_zero),

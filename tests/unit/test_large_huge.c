@@ -153,15 +153,17 @@ static void without_memory_nothing_is_changed_and_nothing_is_lost(void **state)
 /* ---- at random ---- */
 
 static char *held[MANY];
-static size_t held_size[MANY];
+static size_t held_size[MANY], held_usable[MANY];
 static size_t live;
+
 
 static void fill(size_t at)
 {
     /* both ends of a block tell whether it is whole */
     pattern_fill(held[at], 4096, at);
     pattern_fill(held[at] + held_size[at] - 4096, 4096, at);
-    live += bits_round_up(held_size[at], os_page_size());
+    held_usable[at] = large_usable(registry_find(held[at]), held[at], "test");
+    live += held_usable[at];
 }
 
 static void check_and_give(size_t at)
@@ -171,7 +173,7 @@ static void check_and_give(size_t at)
     assert_true(pattern_holds(held[at], 4096, held[at], 4096, at));
     assert_true(pattern_holds(last, 4096, last, 4096, at));
     give(held[at]);
-    live -= bits_round_up(held_size[at], os_page_size());
+    live -= held_usable[at];
     held[at] = NULL;
 }
 
@@ -192,7 +194,7 @@ static void resize_at_random(uint64_t *random, size_t at)
     if (p == NULL)
         return;
     assert_true(pattern_holds(p, 4096, old, 4096, at));
-    live -= bits_round_up(held_size[at], os_page_size());
+    live -= held_usable[at];
     held[at] = p;
     held_size[at] = size;
     fill(at);
