@@ -13,17 +13,16 @@
     X(30, 3072, 3392) X(31, 3392, 3584) X(32, 3584, 3840) X(34, 3840, 4352) \
     X(35, 4352, 4672) X(36, 4672, 4992) X(37, 4992, 5440) X(38, 5440, 5952) \
     X(39, 5952, 6528) X(40, 6528, 7232) X(41, 7232, 8128) X(42, 8128, 8192)
-/* For blocks that are to be aligned: X(class, bytes) */
-#define SLAB_ALIGNED_SIZES(X) X(24, 2048) X(33, 4096)
-/* X(class, KiB of the class below it, KiB) */
+/* For blocks that are to be aligned. */
+#define SLAB_ALIGNED_SIZES(X) X(24, 1792, 2048) X(33, 3840, 4096)
+/* The same in KiB. */
 #define POOL_SIZES(X) \
     X(43, 8, 9) X(44, 9, 10) X(45, 10, 11) X(46, 11, 13) X(47, 13, 14) X(48, 14, 15) X(50, 15, 17) X(51, 17, 19) \
     X(52, 19, 21) X(53, 21, 23) X(54, 23, 25) X(55, 25, 27) X(56, 27, 29) X(57, 29, 31) X(59, 31, 33) \
     X(60, 33, 35) X(61, 35, 37) X(62, 37, 39) X(63, 39, 41) X(64, 41, 43) X(65, 43, 45) X(66, 45, 47) \
     X(67, 47, 49) X(68, 49, 51) X(69, 51, 53) X(70, 53, 55) X(71, 55, 57) X(72, 57, 59) X(73, 59, 61) \
     X(74, 61, 63) X(76, 63, 65)
-/* For blocks that are to be aligned: X(class, KiB) */
-#define POOL_ALIGNED_SIZES(X) X(49, 16) X(58, 32) X(75, 64)
+#define POOL_ALIGNED_SIZES(X) X(49, 15, 16) X(58, 31, 32) X(75, 63, 64)
 /*
  * batch: 64, or 4 KiB, but at least 1; rejoin: a sixteenth of the capacity, but
  * at least 1: a full slab that came back with its first free block would cost
@@ -33,15 +32,13 @@
 #define CAPACITY(size) ((unsigned)GRANULE / (size))
 #define AT_LEAST_1(n) ((n) > 1 ? (n) : 1)
 #define BATCH(size) ((size) <= 64 ? 64 : AT_LEAST_1(4096 / (size)))
-#define SLAB(class, size) \
+#define SLAB(class, below, size) \
     [class] = {size, CAPACITY(size), BATCH(size), AT_LEAST_1(CAPACITY(size) / 16), ((1ull << 32) + size - 1) / size},
-#define POOL(class, kib) [class] = {(kib) * 1024, 0, 0, 0, 0},
-#define SLAB_ROW(class, below, size) SLAB(class, size)
-#define POOL_ROW(class, below, kib) POOL(class, kib)
+#define POOL(class, below, kib) [class] = {(kib) * 1024, 0, 0, 0, 0},
 const struct size_class size_class_table[CLASS_COUNT] = {
-    SLAB_SIZES(SLAB_ROW)
+    SLAB_SIZES(SLAB)
     SLAB_ALIGNED_SIZES(SLAB)
-    POOL_SIZES(POOL_ROW)
+    POOL_SIZES(POOL)
     POOL_ALIGNED_SIZES(POOL)
 };
 
@@ -52,6 +49,5 @@ const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {[0] = 1, S
 #define KIBS(class, below, kib) [(below) + 1 ... (kib)] = class,
 const uint8_t pool_class_of_kib[POOL_UNITS_MAX + 1] = {POOL_SIZES(KIBS)};
 
-#define UNITS(class, kib) [kib] = class,
-#define UNITS_ROW(class, below, kib) UNITS(class, kib)
-const uint8_t pool_class_of_units[POOL_UNITS_MAX + 1] = {POOL_SIZES(UNITS_ROW) POOL_ALIGNED_SIZES(UNITS)};
+#define UNITS(class, below, kib) [kib] = class,
+const uint8_t pool_class_of_units[POOL_UNITS_MAX + 1] = {POOL_SIZES(UNITS) POOL_ALIGNED_SIZES(UNITS)};

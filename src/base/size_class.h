@@ -3,8 +3,9 @@
  * Size classes: steps of 16 bytes up to 128, then four per doubling up to
  * 1792; from there on eight per doubling up to 8 KiB, each the largest multiple
  * of 64 bytes of which so many fit into a slab: where a block is a page, a class
- * more costs no page. Steps of 1 or 2 KiB up to 65 KiB. So less than 20 % of a
- * block of more than 128 bytes is slack, and less than a sixth above 2 KiB.
+ * more costs no page (8128 is a line less). Steps of 1 or 2 KiB up to 65 KiB. So
+ * less than 20 % of a block of more than 128 bytes is slack, and less than a sixth
+ * of one above 2 KiB.
  *
  *   class    1    2 ...    8     9   10 ...   23   25   26 ...   34 ...   41   42 | 43  44 ...  50  51 ...  76
  *   bytes   16   32 ...  128   160  192 ... 1792 2112 2304 ... 4352 ... 8128 8192 | 9k 10k ... 17k 19k ... 65k

@@ -476,7 +476,7 @@ static void *huge_alloc(size_t size, size_t align)
     return span == NULL ? NULL : base;
 }
 
-/* Where the next block of the page heap begins in its span, if it asks for no greater alignment. */
+/* Where the next block of the page heap begins in its span; at its start where it asks for more than a cache line. */
 static size_t large_shift_locked(size_t align)
 {
     if (align > CACHE_LINE)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks above 64 KiB: spans of a coalescing page heap on granules of 64 KiB,
+ * Blocks above 65 KiB: spans of a coalescing page heap on granules of 64 KiB,
  * and, from `huge_threshold` bytes, a mapping for each block.
  *
  * A span is a run of granules, live or free. Its first and last granule lead
@@ -25,8 +25,8 @@
  * A block does not begin with its span, but up to a page behind it, each elsewhere:
  * the first lines of all, and lines at the same place of several, would share one
  * set of the cache in 64, and stores to one array delay loads of the next. (As
- * jemalloc's cache_oblivious does.) Huge blocks and those with an alignment begin
- * with their span.
+ * jemalloc's cache_oblivious does.) Huge blocks, and those that ask for an alignment
+ * beyond a cache line, begin with their span.
  *
  * One lock guards all of it.
  */
@@ -56,7 +56,7 @@ extern struct list large_spans; /* head of the list of all spans, live or free *
 extern size_t large_lost;       /* bytes of huge mappings that the system did not take back: no pages, address only */
 
 /*
- * A block of at least `size` bytes (above 64 KiB, or with an alignment above
+ * A block of at least `size` bytes (above 65 KiB, or with an alignment above
  * it), aligned to `align`, a power of two. *zeroed says whether it is known to
  * read as zero; NULL for who writes a byte before reading it: then most of a
  * block of megabytes may have huge pages, while one that is asked for zeroed

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks of 8 to 64 KiB: a coalescing heap of units of 1 KiB that all threads
+ * Blocks of 8 to 65 KiB: a coalescing heap of units of 1 KiB that all threads
  * share, and in front of it an arena for each thread.
  *
  *   arena   the thread's bins of the pool classes (in its heap): popped and

@@ -216,7 +216,7 @@ static void an_aligned_block_is_aligned_and_large_enough(void **state)
     }
 }
 
-/* Pages that are asked for as such take no more than they are; what only a cache line is asked of lies elsewhere in each. */
+/* Who asks for pages has pages; whose blocks are to begin with a cache line has them at different ones. */
 static void aligned_blocks_of_whole_pages_waste_nothing(void **state)
 {
     bool zeroed;

@@ -18,7 +18,7 @@ static void class_0_is_no_class(void **state)
     assert_int_equal(none->size | none->capacity | none->batch | none->rejoin, 0);
 }
 
-/* Only requests that ask for an alignment have a block of a power of two from half a page on. */
+/* Only requests that ask for an alignment have a block of a power of two from half a page on, but for 8 KiB. */
 static bool is_for_aligned(unsigned c)
 {
     return c == 24 || c == 33 || c == 49 || c == 58 || c == 75;
