@@ -586,6 +586,14 @@ size_t large_usable(struct slab *s, const void *p, const char *function)
     return usable;
 }
 
+/* What a live span takes from the free one behind it, up to `end`, reads as anything where it is dirty, used or not. */
+static void span_touch_dirty(struct span *span, const struct span *after, uintptr_t end)
+{
+    if (span_dirty(after) == 0 || after->dirty_from >= end)
+        return;
+    span->touched = (after->dirty_to < end ? after->dirty_to : end) - span->head.base;
+}
+
 /* Take what is missing from the free span behind. */
 static bool span_extend_locked(struct span *span, size_t size)
 {
@@ -595,6 +603,7 @@ static bool span_extend_locked(struct span *span, size_t size)
         return false;
     bin_remove_locked(after);
     span->huge_pages |= after->huge_pages;
+    span_touch_dirty(span, after, span->head.base + size);
     size_t old = span->size;
     if (after->size > missing) {
         after->head.base += missing;

@@ -41,7 +41,7 @@ struct span {
     size_t size;           /* bytes, a multiple of a granule (huge: of a page) */
     size_t shift;          /* live: the block begins so many bytes behind the start */
     size_t usable;         /* live: bytes promised to the program */
-    size_t touched;        /* live: bytes from its start that may be resident */
+    size_t touched;        /* live: bytes from its start that may be resident; what lies behind reads as zero */
     uintptr_t dirty_from;  /* free: what lies outside of [dirty_from, dirty_to) is not resident */
     uintptr_t dirty_to;
     bool zero;             /* free: all of it reads as zero */

@@ -73,7 +73,7 @@ static void reused_large_and_huge_blocks_are_zeroed(void **state)
     }
 }
 
-/* Dirt of other sizes: merged spans, slabs that changed their class. */
+/* Dirt of other sizes: merged spans, blocks that grew, slabs that changed their class. */
 static void memory_that_changed_its_size_is_zeroed(void **state)
 {
     enum { BLOCKS = 300 };
@@ -85,15 +85,17 @@ static void memory_that_changed_its_size_is_zeroed(void **state)
         size_t at = random_below(&random, BLOCKS);
         size_t size = random_size(&random, MIB(1));
 
-        free(block[at]);
-        if (random_below(&random, 2) != 0) {
+        if (random_below(&random, 3) == 0) {
+            block[at] = realloc(block[at], size);
+            assert_non_null(block[at]);
+        } else {
+            free(block[at]);
             block[at] = calloc(1, size);
             assert_non_null(block[at]);
             assert_true(all_zero(block[at], size));
-        } else {
-            block[at] = malloc(size);
-            assert_non_null(block[at]);
         }
+        if (i % 100 == 0)
+            malloc_trim(0);
         memset(block[at], 0xd3, malloc_usable_size(block[at]));
     }
     for (int i = 0; i < BLOCKS; i++)

@@ -168,31 +168,39 @@ static void a_free_span_joins_both_neighbours(void **state)
     }
 }
 
+static void fill_usable(char *p)
+{
+    memset(p, 0xff, large_usable(registry_find(p), p, "test"));
+}
+
 static void what_is_said_to_be_zeroed_is_zero(void **state)
 {
     enum { MANY = 24 };
     char *block[MANY] = {NULL};
-    size_t size[MANY];
     uint64_t random = 2;
 
     (void)state;
     OPTION_SET(large_cache) = 2 * MIB;
     OPTION_SET(large_cache_percent) = 0;
-    for (int step = 0; step < (TEST_TSAN ? 200 : 1000); step++) {
-        size_t at = random_below(&random, MANY);
-        bool zeroed;
+    for (int step = 0; step < (TEST_TSAN ? 300 : 1500); step++) {
+        size_t at = random_below(&random, MANY), size = SIZE_POOL_MAX + 1 + random_below(&random, 400 * KIB);
+        bool zeroed, resized = block[at] != NULL && random_below(&random, 2) == 0;
 
-        if (block[at] != NULL) {
+        if (resized) {
+            (void)resize(block[at], size); /* or it stays what it is */
+        } else if (block[at] != NULL) {
             give(block[at]);
             block[at] = NULL;
             continue;
+        } else {
+            block[at] = large_alloc(size, BLOCK_ALIGN, &zeroed);
+            assert_non_null(block[at]);
+            if (zeroed)
+                assert_true(all_zero(block[at], size));
         }
-        size[at] = SIZE_POOL_MAX + 1 + random_below(&random, 400 * KIB);
-        block[at] = large_alloc(size[at], BLOCK_ALIGN, &zeroed);
-        assert_non_null(block[at]);
-        if (zeroed)
-            assert_true(all_zero(block[at], size[at]));
-        memset(block[at], 0xff, large_usable(registry_find(block[at]), block[at], "test"));
+        fill_usable(block[at]);
+        if (step % 50 == 0)
+            large_trim(0);
     }
     for (size_t at = 0; at < MANY; at++) {
         if (block[at] != NULL)
@@ -280,6 +288,25 @@ static void a_block_may_take_the_whole_of_the_span_behind_it(void **state)
     assert_int_equal(totals().mapped, 4 * MIB);
     for (size_t at = 0; at < 4 * MIB; at += GRANULE)
         assert_int_equal(registry_find(p + at)->base, p);
+    give(p);
+}
+
+static void what_a_block_did_not_use_of_the_span_it_grew_into_is_not_said_to_be_zeroed(void **state)
+{
+    const size_t page = os_page_size();
+    char *p = take(MIB), *q = take(2 * GRANULE);
+    bool zeroed;
+
+    (void)state;
+    fill_usable(q);
+    give(q);
+    assert_ptr_equal(resize(p, MIB + GRANULE + page), p); /* all but a page of its last granule is as q left it */
+    give(p);
+    large_trim(0);
+    assert_int_equal(totals().dirty, 0);
+    p = large_alloc(4 * MIB, GRANULE, &zeroed);
+    assert_non_null(p);
+    assert_true(!zeroed || all_zero(p, 4 * MIB));
     give(p);
 }
 
@@ -547,6 +574,7 @@ int main(void)
         TEST(a_fresh_mapping_that_joins_used_memory_is_not_said_to_be_zeroed),
         TEST(a_block_grows_into_the_free_span_behind_it_and_shrinks_in_place),
         TEST(a_block_may_take_the_whole_of_the_span_behind_it),
+        TEST(what_a_block_did_not_use_of_the_span_it_grew_into_is_not_said_to_be_zeroed),
         TEST(the_smallest_and_the_largest_sizes_that_cannot_be_are_refused),
         TEST(free_spans_stay_resident_up_to_the_budget),
         TEST(what_a_block_leaves_when_it_shrinks_counts_in_the_budget),
