@@ -26,9 +26,11 @@
 #define BINS 64u
 /* A clean run up to this size becomes dirty when it is joined with a dirty one. */
 #define UNITS_JOINED_DIRTY 64u
-/* In the transfer cache: at most one part in so many of what is mapped, or a MiB where that is more. */
-#define TRANSFER_PART 8
-#define TRANSFER_LEAST MIB
+/* In the transfer cache: at most one part in so many of what is mapped, or so many bytes where that is more. */
+#define TRANSFER_PART 2
+#define TRANSFER_LEAST (4 * MIB)
+/* So many blocks of it become free runs before a run is looked for again. */
+#define JOIN_BLOCKS 256
 /* Less than this in use: growth is not worth populating ahead. */
 #define POPULATE_FROM (2 * MIB)
 /* Chains that wait are taken together, so many at most, and until they are of so many bytes. */
@@ -344,23 +346,28 @@ static void pool_return_locked(struct block *list, const char *function)
     }
 }
 
-/* What waits in the transfer cache becomes free runs. False when nothing did. */
-static bool pool_join_locked(void)
+/* Chains of the transfer cache become free runs, of at least `blocks` blocks, or all. False when none waits. */
+static bool pool_join_locked(size_t blocks)
 {
-    if (transfer.bytes == 0)
-        return false;
-    for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++) {
+    static unsigned size_class = SLAB_CLASSES; /* each has its turn */
+    size_t joined = 0;
+    while (transfer.bytes > 0 && joined < blocks) {
         size_t count;
-        for (struct block *list; (list = transfer_take(c, &count)) != NULL;)
-            pool_return_locked(list, "free");
+        struct block *list = transfer_take(size_class, &count);
+        if (list == NULL) {
+            size_class = size_class + 1 < CLASS_COUNT ? size_class + 1 : SLAB_CLASSES;
+            continue;
+        }
+        pool_return_locked(list, "free");
+        joined += count;
     }
-    return true;
+    return joined > 0;
 }
 
 /* Give back the idle memory of the chunks that were left alone since `until` at least. */
 static size_t pool_release_locked(size_t keep, uint64_t until_ms)
 {
-    pool_join_locked(); /* what waits can go back, too */
+    (void)pool_join_locked(SIZE_MAX); /* what waits can go back, too */
     size_t before = totals.dirty;
     struct list *next;
     for (struct list *at = idle.next; at != &idle && totals.dirty >= keep; at = next) {
@@ -455,7 +462,7 @@ static uint32_t pool_find_in(unsigned clean, unsigned units)
 static uint32_t pool_find_locked(unsigned units)
 {
     uint32_t run = pool_find_in(false, units);
-    if (run == 0 && pool_join_locked())
+    while (run == 0 && pool_join_locked(JOIN_BLOCKS))
         run = pool_find_in(false, units);
     return run != 0 ? run : pool_find_in(true, units);
 }

@@ -23,9 +23,9 @@
  * clean ones; a bit for each bin that has a member, so that the best fit is
  * found with one count-trailing-zeros, resident memory first.
  *
- * What arenas give back waits in chains of one class (transfer.h) first, an
- * eighth of what is mapped at most, and becomes free runs when no resident run
- * fits and when idle memory is looked for.
+ * What arenas give back waits in chains of one class (transfer.h) first, half of
+ * what is mapped at most, and becomes free runs when no resident run fits, a few
+ * hundred blocks at once, and when idle memory is looked for.
  *
  *   blocks (live, in arenas, in chains) + free runs == units of the chunk
  *

@@ -194,24 +194,46 @@ static void a_chain_becomes_free_runs_when_no_run_fits(void **state)
     give(wall);
 }
 
-static void more_than_a_mib_does_not_wait(void **state)
+static void no_more_are_joined_at_once_than_a_few_hundred_blocks(void **state)
 {
-    static struct block *chain[34];
+    struct pool_chain chain[30];
+    size_t waited;
+    void *p;
+
+    (void)state;
+    for (unsigned i = 0; i < 30; i++)
+        chain[i] = (struct pool_chain){take_linked(9 * KIB, 12), 12, size_class_of(9 * KIB)};
+    pool_give_chains(chain, 30);
+    waited = transfer.bytes;
+    assert_int_equal(waited, 360 * 9 * KIB);
+    p = take(61 * KIB);
+    assert_int_equal(transfer.bytes, waited - 264 * 9 * KIB); /* 22 chains are the first 256 blocks */
+    assert_int_equal(pool_audit(STDERR_FILENO), 0);
+    give(p);
+    pool_trim(0);
+    assert_int_equal(transfer.bytes, 0);
+}
+
+static void more_than_four_mib_do_not_wait_of_a_small_heap(void **state)
+{
+    enum { WAIT = 124 };
+    static struct block *chain[WAIT + 2];
     unsigned c = size_class_of(33 * KIB);
     struct block *got;
 
     (void)state;
-    for (unsigned i = 0; i < 34; i++)
+    for (unsigned i = 0; i < WAIT + 2; i++)
         chain[i] = take_linked(33 * KIB, 1);
-    for (unsigned i = 0; i < 33; i++)
+    for (unsigned i = 0; i < WAIT + 1; i++)
         give_chain(c, chain[i], 1);
     assert_int_equal(totals().used, 33 * KIB);
-    assert_int_equal(units_at(chain[30]), 33);
-    assert_int_equal(units_at(chain[31]), 0); /* it is a free run already */
+    assert_int_equal(units_at(chain[WAIT - 1]), 33);
+    assert_int_equal(units_at(chain[WAIT]), 0); /* it is a free run already */
     assert_int_equal(pool_take(&c, 1, &got), 3);
-    assert_ptr_equal(got, chain[30]); /* the last one first */
+    assert_ptr_equal(got, chain[WAIT - 1]); /* the last one first */
     pool_give(got, "free");
-    pool_give(chain[33], "free");
+    pool_give(chain[WAIT + 1], "free");
+    pool_trim(0);
 }
 
 static void short_chains_are_left_and_taken_together(void **state)
@@ -366,7 +388,8 @@ int main(void)
         TEST(resident_memory_serves_before_untouched_memory_that_fits_better),
         TEST(a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves),
         TEST(a_chain_becomes_free_runs_when_no_run_fits),
-        TEST(more_than_a_mib_does_not_wait),
+        TEST(no_more_are_joined_at_once_than_a_few_hundred_blocks),
+        TEST(more_than_four_mib_do_not_wait_of_a_small_heap),
         TEST(short_chains_are_left_and_taken_together),
         TEST(no_more_than_eight_chains_are_taken_together),
         TEST(what_waits_is_no_more_than_a_trim_may_keep_or_goes_back),
