@@ -78,13 +78,13 @@ enum slab_role {
 };
 
 /*
- * Descriptor of a slab, one cache line. Chunks of the pool and large spans begin
+ * Descriptor of a slab: a cache line that every thread that frees a block of it
+ * reads, and one that the owner writes. Chunks of the pool and large spans begin
  * with one: no owner, and of the rest only tag and base. In the window a granule
  * of the pool has one, too: no owner, tag and map.
  *
- *    0 owner  8 list/map   16 free   24 countdown  28 level  30 carved
- *   32 capacity  34 tag class role index touched
- *   40 base      48 link
+ *    0 owner  8 list/map  16 base       24 capacity  26 tag class index
+ *   64 free  72 countdown 76 level 78 carved  80 role touched  88 link
  *
  * A block that the owner frees goes to *list: the slab's own `free`, or the
  * heap's bin while the slab is held.
@@ -102,32 +102,35 @@ enum slab_role {
  * -> TAG_FREE, back to its SuperSlab.
  */
 struct slab {
+    /* Whoever frees reads these; they change with the life of the slab. */
     struct heap *owner;   /* atomic; changes only while no block is live, and then before
                              any other field: the audit relies on it */
     union {
         struct block **list;  /* owner thread only: where its frees go; the audit reads it */
         const uint16_t *map;  /* granule of the pool, in the window: where the chunk's map has its units */
     };
-    struct block *free;   /* owner thread only; NULL while held; the audit reads it */
-    uint32_t countdown;   /* owner thread only; walkers read it */
-    uint16_t level;       /* owner thread only; walkers read it */
-    uint16_t carved;      /* owner thread only; walkers read it */
+    uintptr_t base;       /* constant: address of the first block */
     uint16_t capacity;    /* constant while in use; the audit reads it at any moment */
     uint8_t tag;          /* atomic relaxed; constant while in use */
     uint8_t size_class;   /* constant while in use; walkers read it at any moment */
+    uint8_t index;        /* constant: granule within its SuperSlab */
+
+    /* The owner writes these with each free, or nearly. */
+    struct block *free __attribute__((aligned(CACHE_LINE))); /* owner thread only; NULL while held; audited */
+    uint32_t countdown;   /* owner thread only; walkers read it */
+    uint16_t level;       /* owner thread only; walkers read it */
+    uint16_t carved;      /* owner thread only; walkers read it */
     uint8_t role;         /* atomic; written by the owner (release), read by who
                              collects rings for a sleeping owner (acquire) */
-    uint8_t index;        /* constant: granule within its SuperSlab */
     uint8_t touched;      /* who has the slab only, of a free one the lock of the layer below: so many
                              sixteenths from its base on may be resident */
-    uintptr_t base;       /* constant: address of the first block */
     struct list link;     /* owner thread only: partial or joined list; lock of the layer below when free */
 };
 
 /* `touched` of a slab that is resident whole. */
 #define SLAB_TOUCHED_ALL 16
 
-_Static_assert(sizeof(struct slab) == CACHE_LINE, "a descriptor is one cache line");
+_Static_assert(sizeof(struct slab) == 2 * CACHE_LINE, "a descriptor is two cache lines");
 
 /* Exact for the owner; for a walker, the state of a moment that may be gone. */
 static inline uint32_t slab_used(const struct slab *s)
