@@ -30,7 +30,7 @@
 #define TRANSFER_PART 2
 #define TRANSFER_LEAST (4 * MIB)
 /* So many blocks of it become free runs before a run is looked for again. */
-#define JOIN_BLOCKS 256
+#define JOIN_LEAST 256
 /* Less than this in use: growth is not worth populating ahead. */
 #define POPULATE_FROM (2 * MIB)
 /* Chains that wait are taken together, so many at most, and until they are of so many bytes. */
@@ -51,6 +51,7 @@ static uint64_t bin_mask[2];
 static struct list idle = {&idle, &idle}; /* chunks with dirty runs or without a block; front: longest */
 static struct list unused = {&unused, &unused};
 static unsigned chunk_count;
+static unsigned join_class = SLAB_CLASSES; /* of the chains that become free runs next: each has its turn */
 static struct pool_totals totals;
 
 static struct pool_chunk *pool_chunk_of(struct slab *s)
@@ -349,13 +350,12 @@ static void pool_return_locked(struct block *list, const char *function)
 /* Chains of the transfer cache become free runs, of at least `blocks` blocks, or all. False when none waits. */
 static bool pool_join_locked(size_t blocks)
 {
-    static unsigned size_class = SLAB_CLASSES; /* each has its turn */
     size_t joined = 0;
     while (transfer.bytes > 0 && joined < blocks) {
         size_t count;
-        struct block *list = transfer_take(size_class, &count);
+        struct block *list = transfer_take(join_class, &count);
         if (list == NULL) {
-            size_class = size_class + 1 < CLASS_COUNT ? size_class + 1 : SLAB_CLASSES;
+            join_class = join_class + 1 < CLASS_COUNT ? join_class + 1 : SLAB_CLASSES;
             continue;
         }
         pool_return_locked(list, "free");
@@ -462,7 +462,7 @@ static uint32_t pool_find_in(unsigned clean, unsigned units)
 static uint32_t pool_find_locked(unsigned units)
 {
     uint32_t run = pool_find_in(false, units);
-    while (run == 0 && pool_join_locked(JOIN_BLOCKS))
+    while (run == 0 && pool_join_locked(JOIN_LEAST))
         run = pool_find_in(false, units);
     return run != 0 ? run : pool_find_in(true, units);
 }
