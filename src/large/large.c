@@ -138,6 +138,19 @@ static void span_mark(struct span *span, size_t from, size_t to)
         registry_set(span->head.base + from, to - from, &span->head);
 }
 
+/*
+ * The region map forgets a live span from there on. Before its addresses are given up:
+ * who maps memory next, under another lock, may have them at once, and marks them.
+ */
+static void span_unmark(const struct span *span, size_t from)
+{
+    size_t most = MARKED_GRANULES * GRANULE;
+    size_t to = span->size < most ? span->size : most;
+    from = bits_round_up(from, GRANULE);
+    if (from < to)
+        registry_set(span->head.base + from, to - from, NULL);
+}
+
 /* A free span needs its ends marked, for its neighbours. */
 static void span_mark_ends(struct span *span)
 {
@@ -368,6 +381,7 @@ static bool large_grow_locked(size_t size)
     span_set_dirty(span, 0, 0);
     span->zero = true;
     span->huge_pages = false;
+    span->freed_ms = os_now_ms();
     totals.mapped += chunk;
     span_release_locked(span);
     return true;
@@ -549,8 +563,7 @@ static struct span *span_live_locked(struct slab *s, const void *p, const char *
 
 static void huge_free_locked(struct span *span)
 {
-    size_t marked = span->size < MARKED_GRANULES * GRANULE ? span->size : MARKED_GRANULES * GRANULE;
-    registry_set(span->head.base, marked, NULL);
+    span_unmark(span, 0);
     if (!os_unmap((void *)span->head.base, span->size)) {
         os_purge((void *)span->head.base, span->size); /* too many mappings: lose the address only */
         large_lost += span->size;
@@ -632,9 +645,8 @@ static bool span_resize_locked(struct span *span, size_t usable)
         span->freed_ms = os_now_ms();
         span->zero = false;
         span_set_dirty(span, span->head.base, span->head.base + span->touched);
-        if (!span_split_locked(span, size))
-            return true; /* the tail stays ours; nothing is lost */
-        span->touched = size;
+        if (span_split_locked(span, size)) /* else the tail stays ours, as it is */
+            span->touched = size;
     }
     totals.live += usable - span->usable;
     span->usable = usable;
@@ -649,20 +661,23 @@ static void *huge_resize_locked(struct span *span, size_t usable)
     size_t old = span->size;
     char *base = (char *)span->head.base;
     char *place = base;
-    size_t most = MARKED_GRANULES * GRANULE;
+    bool done;
     if (usable < old) {
-        if (!os_unmap(base + usable, old - usable))
-            return NULL;
+        span_unmark(span, usable);
+        done = os_unmap(base + usable, old - usable);
     } else {
         place = os_reserve(usable, GRANULE);
         if (place == NULL)
             return NULL;
-        if (!registry_reserve((uintptr_t)place, usable) || !os_move(base, old, usable, place)) {
+        span_unmark(span, 0);
+        done = registry_reserve((uintptr_t)place, usable) && os_move(base, old, usable, place);
+        if (!done)
             os_unmap(place, usable);
-            return NULL;
-        }
     }
-    registry_set((uintptr_t)base, old < most ? old : most, NULL);
+    if (!done) {
+        span_mark(span, 0, old);
+        return NULL;
+    }
     span->head.base = (uintptr_t)place;
     span->size = usable;
     totals.mapped += usable - old;

@@ -25,8 +25,8 @@ bool os_unmap(void *start, size_t size);
 void *os_reserve(size_t size, size_t align);
 /*
  * Move the pages of a mapping, without copying, to `target`, an os_reserve of
- * `new_size` bytes, which grows with zeros. False, and nothing changed, when
- * the system refuses.
+ * `new_size` bytes, which grows with zeros. False when the system refuses: then
+ * the pages are where they were.
  */
 bool os_move(void *start, size_t old_size, size_t new_size, void *target);
 /* Give the pages back; they read as zero afterwards. False when the system refuses. */

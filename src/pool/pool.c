@@ -351,13 +351,16 @@ static void pool_return_locked(struct block *list, const char *function)
 static bool pool_join_locked(size_t blocks)
 {
     size_t joined = 0;
-    while (transfer.bytes > 0 && joined < blocks) {
+    unsigned empty = transfer.bytes > 0 ? 0 : TRANSFER_CLASSES; /* classes in a row */
+    while (empty < TRANSFER_CLASSES && joined < blocks) {
         size_t count;
         struct block *list = transfer_take(join_class, &count);
         if (list == NULL) {
             join_class = join_class + 1 < CLASS_COUNT ? join_class + 1 : SLAB_CLASSES;
+            empty++;
             continue;
         }
+        empty = 0;
         pool_return_locked(list, "free");
         joined += count;
     }
@@ -609,7 +612,8 @@ static void pool_give_chain_locked(const struct pool_chain *chain)
     pool_look_locked(chain);
     size_t most = totals.mapped / TRANSFER_PART;
     size_t bytes = transfer.bytes + chain->count * size_class_size(chain->size_class);
-    if (bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) ||
+    bool is_block = (uintptr_t)chain->first % POOL_UNIT == 0; /* else a freed block was written to */
+    if (!is_block || bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) ||
         !transfer_put(chain->size_class, chain->first, chain->count))
         pool_return_locked(chain->first, "free");
 }

@@ -53,7 +53,7 @@ static void registry_place_window_locked(uintptr_t base)
     size_t above = REGISTRY_WINDOW_SIZE / WINDOW_ABOVE_PART, below = REGISTRY_WINDOW_SIZE - above;
     uintptr_t start = bits_round_down(base, above);
     start = start > below ? start - below : 0;
-    /* A page of it serves 4 MiB of slabs: a huge page would be there for the one that is touched. */
+    /* A page of it serves 2 MiB of slabs: a huge page would be there for the one that is touched. */
     (void)os_no_huge_pages(registry_window, sizeof registry_window);
     store_release(&registry_window_start, start >> 4);
 }

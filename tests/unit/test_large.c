@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "large/large.h"
+#include "meta/meta.h"
 #include "options/options.h"
 #include "os/os.h"
 #include "support/support.h"
@@ -310,6 +311,39 @@ static void what_a_block_did_not_use_of_the_span_it_grew_into_is_not_said_to_be_
     give(p);
 }
 
+static void a_block_grows_and_shrinks_in_a_span_that_could_not_be_cut(void **state)
+{
+    enum { MANY = 256 };
+    char *block[MANY], *p;
+    unsigned count = 0;
+    bool zeroed;
+
+    (void)state;
+    give(take(40 * MIB));
+    os_fail_after(0);
+    while (meta_alloc(sizeof(struct span)) != NULL)
+        continue;
+    do {
+        p = block[count++] = take(2 * GRANULE);
+    } while (count < MANY && registry_find(p + 2 * GRANULE) != registry_find(p));
+    assert_true(count < MANY); /* the last one has all that is left */
+    fill_usable(p);
+    assert_ptr_equal(resize(p, MIB), p);
+    assert_int_equal(large_usable(registry_find(p), p, "test"), MIB);
+    fill_usable(p);
+    assert_ptr_equal(resize(p, MIB / 2), p);
+    assert_int_equal(large_usable(registry_find(p), p, "test"), MIB / 2);
+    assert_int_equal(large_audit(STDERR_FILENO), 0);
+    while (count > 0)
+        give(block[--count]);
+    os_fail_after(-1);
+    large_trim(0);
+    p = large_alloc(16 * MIB, GRANULE, &zeroed);
+    assert_non_null(p);
+    assert_true(!zeroed || all_zero(p, 16 * MIB));
+    give(p);
+}
+
 static void the_smallest_and_the_largest_sizes_that_cannot_be_are_refused(void **state)
 {
     bool zeroed;
@@ -575,6 +609,7 @@ int main(void)
         TEST(a_block_grows_into_the_free_span_behind_it_and_shrinks_in_place),
         TEST(a_block_may_take_the_whole_of_the_span_behind_it),
         TEST(what_a_block_did_not_use_of_the_span_it_grew_into_is_not_said_to_be_zeroed),
+        TEST(a_block_grows_and_shrinks_in_a_span_that_could_not_be_cut),
         TEST(the_smallest_and_the_largest_sizes_that_cannot_be_are_refused),
         TEST(free_spans_stay_resident_up_to_the_budget),
         TEST(what_a_block_leaves_when_it_shrinks_counts_in_the_budget),

@@ -9,11 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
 #include "base/lock.h"
 #include "support/pool_blocks.h"
+#include "support/unit.h"
 
 static void a_block_has_its_size_its_class_and_its_unit(void **state)
 {
@@ -214,6 +216,21 @@ static void no_more_are_joined_at_once_than_a_few_hundred_blocks(void **state)
     assert_int_equal(transfer.bytes, 0);
 }
 
+static void give_a_chain_that_begins_inside_of_a_block(void)
+{
+    char *p = take(10 * KIB);
+
+    give_chain(size_class_of(10 * KIB), (struct block *)(void *)(p + BLOCK_ALIGN), 1);
+}
+
+static void a_chain_that_does_not_begin_with_a_block_ends_the_program(void **state)
+{
+    int status = unit_child_status(give_a_chain_that_begins_inside_of_a_block);
+
+    (void)state;
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
 static void more_than_four_mib_do_not_wait_of_a_small_heap(void **state)
 {
     enum { WAIT = 124 };
@@ -389,6 +406,7 @@ int main(void)
         TEST(a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves),
         TEST(a_chain_becomes_free_runs_when_no_run_fits),
         TEST(no_more_are_joined_at_once_than_a_few_hundred_blocks),
+        TEST(a_chain_that_does_not_begin_with_a_block_ends_the_program),
         TEST(more_than_four_mib_do_not_wait_of_a_small_heap),
         TEST(short_chains_are_left_and_taken_together),
         TEST(no_more_than_eight_chains_are_taken_together),
