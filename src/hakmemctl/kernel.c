@@ -114,10 +114,11 @@ uint64_t kernel_process_resident(pid_t pid)
     return read_field(path, "VmRSS:");
 }
 
-/* Can hakmem have made it? */
-static bool may_be_ours(const struct mapping *m)
+/* Can hakmem have made it? Of the region map what has no region yet can only be read. */
+static bool may_be_ours(const struct mapping *m, const struct kernel_mapping *k)
 {
-    return m->anonymous && strcmp(m->access, "rw-p") == 0;
+    return m->anonymous && (strcmp(m->access, "rw-p") == 0 ||
+                            (strcmp(m->access, "r--p") == 0 && k->kinds == 1u << RANGE_LEAF));
 }
 
 /* The part of range [start, end) that mapping m holds. */
@@ -217,7 +218,7 @@ static bool match_maps(struct kernel_view *view, const struct snapshot *s, const
         struct kernel_mapping k = look_at(s, &maps->item[i], &at);
         if (k.ours == 0)
             continue;
-        if (may_be_ours(&maps->item[i])) {
+        if (may_be_ours(&maps->item[i], &k)) {
             view->mapping[view->mappings++] = k;
             found += k.ours;
         } else if (maps->item[i].anonymous && strcmp(maps->item[i].access, "---p") == 0) {

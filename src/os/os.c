@@ -69,13 +69,13 @@ size_t os_page_size(void)
     return size;
 }
 
-static void *os_mmap(uintptr_t hint, size_t size, int protection)
+static void *os_mmap(uintptr_t hint, size_t size, int protection, int fixed)
 {
     int saved = errno;
     void *p = MAP_FAILED;
     if (!os_injected_failure()) {
         os_count_call(OS_MAP);
-        p = mmap((void *)hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        p = mmap((void *)hint, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0);
     }
     errno = saved;
     return p == MAP_FAILED ? NULL : p;
@@ -96,7 +96,7 @@ static void *os_map_and_trim(size_t size, size_t align, int protection)
     size_t slack = align - os_page_size();
     if (size + slack < size)
         return NULL;
-    char *p = os_mmap(0, size + slack, protection);
+    char *p = os_mmap(0, size + slack, protection, 0);
     if (p == NULL)
         return NULL;
     char *start = (char *)bits_round_up((uintptr_t)p, align);
@@ -115,10 +115,10 @@ static void *os_map_and_trim(size_t size, size_t align, int protection)
 static void *os_map_protected(size_t size, size_t align, int protection)
 {
     if (align <= os_page_size())
-        return os_mmap(0, size, protection);
+        return os_mmap(0, size, protection, 0);
     uintptr_t hint = load_relaxed(&map_hint);
     hint = hint > size ? bits_round_down(hint - size, align) : 0;
-    char *p = os_mmap(hint, size, protection);
+    char *p = os_mmap(hint, size, protection, 0);
     if (p != NULL && ((uintptr_t)p & (align - 1)) != 0) {
         os_unmap(p, size);
         p = os_map_and_trim(size, align, protection);
@@ -136,6 +136,11 @@ void *os_map(size_t size, size_t align)
 void *os_reserve(size_t size, size_t align)
 {
     return os_map_protected(size, align, PROT_NONE);
+}
+
+bool os_map_zeros(void *start, size_t size)
+{
+    return os_mmap((uintptr_t)start, size, PROT_READ, MAP_FIXED) != NULL;
 }
 
 bool os_move(void *start, size_t old_size, size_t new_size, void *target)
@@ -190,13 +195,23 @@ bool os_no_huge_pages(void *start, size_t size)
     return os_advise(start, size, MADV_NOHUGEPAGE, OS_NO_HUGE);
 }
 
-bool os_protect_read_only(void *start, size_t size)
+static bool os_protect(void *start, size_t size, int protection)
 {
     int saved = errno;
     os_count_call(OS_PROTECT);
-    bool ok = mprotect(start, size, PROT_READ) == 0;
+    bool ok = mprotect(start, size, protection) == 0;
     errno = saved;
     return ok;
+}
+
+bool os_protect_read_only(void *start, size_t size)
+{
+    return os_protect(start, size, PROT_READ);
+}
+
+bool os_protect_writable(void *start, size_t size)
+{
+    return !os_injected_failure() && os_protect(start, size, PROT_READ | PROT_WRITE);
 }
 
 uint64_t os_now_ms(void)

@@ -24,6 +24,12 @@ bool os_unmap(void *start, size_t size);
 /* As os_map, but address space only: touching it faults. For os_move. */
 void *os_reserve(size_t size, size_t align);
 /*
+ * Put zeros that can only be read in the place of whole pages of this program:
+ * the kernel does not count them as memory that it may have to provide. False,
+ * and nothing changed, when the system refuses.
+ */
+bool os_map_zeros(void *start, size_t size);
+/*
  * Move the pages of a mapping, without copying, to `target`, an os_reserve of
  * `new_size` bytes, which grows with zeros. False when the system refuses: then
  * the pages are where they were.
@@ -43,6 +49,7 @@ bool os_has_huge_pages(void);
 /* Never back the range with huge pages. False when the kernel refuses, or knows none. */
 bool os_no_huge_pages(void *start, size_t size);
 bool os_protect_read_only(void *start, size_t size);
+bool os_protect_writable(void *start, size_t size);
 
 /* Milliseconds of a clock that never goes back; no system call where the vDSO serves it. */
 uint64_t os_now_ms(void);
@@ -80,8 +87,8 @@ extern uint64_t os_calls[OS_CALL_KINDS];
 uint64_t os_memory_calls(void);
 
 /*
- * For tests: the n-th following call that asks for memory (os_map, os_reserve,
- * os_move) fails (0: the next one), and all later ones too until switched off
+ * For tests: the n-th following call that asks for memory (os_map, os_map_zeros,
+ * os_reserve, os_move, os_protect_writable) fails (0: the next one), and all later ones too until switched off
  * with -1.
  */
 extern long os_fail_countdown;

@@ -13,7 +13,14 @@
 
 struct registry_root registry_root __attribute__((aligned(4096)));
 
-struct slab registry_window[REGISTRY_WINDOW_GRANULES] __attribute__((aligned(4096)));
+struct slab registry_window[REGISTRY_WINDOW_GRANULES] __attribute__((aligned(REGISTRY_PAGE_MAX)));
+/*
+ * The window becomes writable in parts, of whole pages of any size: 64 KiB of
+ * descriptors, for 32 MiB of addresses.
+ */
+#define WINDOW_PART (64 * KIB / sizeof(struct slab))
+#define WINDOW_PARTS (REGISTRY_WINDOW_GRANULES / WINDOW_PART)
+static bool window_writable[WINDOW_PARTS]; /* atomic; set once, under registry_lock, released after the part is */
 /* The least misaligned address: free takes it for one in the window, where it finds zeros. */
 uintptr_t registry_window_start = (uintptr_t)1 << (sizeof(uintptr_t) * 8 - 4);
 
@@ -53,9 +60,34 @@ static void registry_place_window_locked(uintptr_t base)
     size_t above = REGISTRY_WINDOW_SIZE / WINDOW_ABOVE_PART, below = REGISTRY_WINDOW_SIZE - above;
     uintptr_t start = bits_round_down(base, above);
     start = start > below ? start - below : 0;
+    if (!os_map_zeros(registry_window, sizeof registry_window))
+        for (size_t part = 0; part < WINDOW_PARTS; part++)
+            store_relaxed(&window_writable[part], true); /* as it was mapped with the library */
     /* A page of it serves 2 MiB of slabs: a huge page would be there for the one that is touched. */
     (void)os_no_huge_pages(registry_window, sizeof registry_window);
     store_release(&registry_window_start, start >> 4);
+}
+
+/* Make the window writable where it has descriptors for the range. False when memory is short. */
+static bool registry_open_window(uintptr_t base, size_t size)
+{
+    uintptr_t window = load_relaxed(&registry_window_start) << 4, end = base + size;
+    if (base >= window + REGISTRY_WINDOW_SIZE || end <= window)
+        return true;
+    size_t first = base <= window ? 0 : ((base - window) >> GRANULE_SHIFT) / WINDOW_PART;
+    size_t last = end >= window + REGISTRY_WINDOW_SIZE ? WINDOW_PARTS - 1
+                                                       : ((end - 1 - window) >> GRANULE_SHIFT) / WINDOW_PART;
+    bool ok = true;
+    for (size_t part = first; part <= last && ok; part++) {
+        if (load_acquire(&window_writable[part]))
+            continue;
+        lock_take(&registry_lock);
+        ok = load_relaxed(&window_writable[part]) ||
+             os_protect_writable(registry_window + part * WINDOW_PART, WINDOW_PART * sizeof(struct slab));
+        store_release(&window_writable[part], ok);
+        lock_release(&registry_lock);
+    }
+    return ok;
 }
 
 struct slab *registry_window_range(uintptr_t base, size_t size)
@@ -85,7 +117,7 @@ bool registry_reserve(uintptr_t base, size_t size)
         }
         lock_release(&registry_lock);
     }
-    return ok;
+    return ok && registry_open_window(base, size);
 }
 
 void registry_set(uintptr_t base, size_t size, struct slab *s)

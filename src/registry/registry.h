@@ -35,7 +35,9 @@
  *
  *   address - registry_window_start -> granule -> registry_window[granule]
  *
- * Of a granule in a chunk of the pool this descriptor leads to the chunk's map.
+ * It is zeros that can only be read (on a kernel that does not overcommit, memory
+ * that need not be there), but for the parts in which registry_reserve was asked
+ * for granules. Of a granule in a chunk of the pool this descriptor leads to the chunk's map.
  * Any other has no owner and the tag of a free slab or none: then the region
  * map tells.
  */
@@ -157,8 +159,10 @@ static inline uint32_t slab_block_at(const struct slab *s, const void *p)
 #define REGISTRY_LEAF_ENTRIES ((size_t)1 << (REGISTRY_LEAF_SHIFT - GRANULE_SHIFT))
 #if defined(__aarch64__)
 #define REGISTRY_ADDRESS_BITS 48
+#define REGISTRY_PAGE_MAX (64 * KIB)
 #else
 #define REGISTRY_ADDRESS_BITS 47
+#define REGISTRY_PAGE_MAX (4 * KIB)
 #endif
 #define REGISTRY_DIRECTORY_ENTRIES ((size_t)1 << (REGISTRY_ADDRESS_BITS - REGISTRY_LEAF_SHIFT))
 
@@ -228,7 +232,7 @@ static inline struct slab *registry_find_in_window(const void *p)
 /* The first of the descriptors in the window for a range of granules; NULL: it is not inside. */
 struct slab *registry_window_range(uintptr_t base, size_t size);
 
-/* Make the leaves for an address range. False when memory is short. */
+/* Make the leaves for an address range, and the window writable there. False when memory is short. */
 bool registry_reserve(uintptr_t base, size_t size);
 /* Point the granules of a reserved range at `s`; NULL: at nothing. */
 void registry_set(uintptr_t base, size_t size, struct slab *s);

@@ -210,7 +210,7 @@ static void small_commitment(void)
     note("writable memory: %zu MiB with one thread, %zu MiB with %d more", before >> 20,
          after >> 20, THREADS);
 #ifndef TEST_ON_LIBC
-    require_at_most(before, MIB(24));
+    require_at_most(before, MIB(12));
 #endif
     require_at_most(after - before, THREADS * MIB(4));
 }

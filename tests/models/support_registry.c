@@ -15,5 +15,7 @@ void *os_map(size_t size, size_t align)
     return &room;
 }
 bool os_unmap(void *start, size_t size) { return (void)start, (void)size, true; }
+bool os_map_zeros(void *start, size_t size) { return (void)start, (void)size, true; }
+bool os_protect_writable(void *start, size_t size) { return (void)start, (void)size, true; }
 bool os_no_huge_pages(void *start, size_t size) { return (void)start, (void)size, true; }
 size_t os_page_size(void) { return 4096; }

@@ -4,6 +4,8 @@
  * granule, or to the one of nothing; walkers see what is published and only
  * that; a retired region comes back once, after those who saw it.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
@@ -12,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -78,6 +81,18 @@ static void an_address_that_user_space_cannot_have_leads_to_nothing(void **state
 
 #define WINDOW_FIRST ((uintptr_t)1 << 40) /* the first region, as it were */
 
+/* 0 or the error when the system writes a descriptor. */
+static int access_for_writing(struct slab *s)
+{
+    int zero = open("/dev/zero", O_RDONLY);
+
+    assert_true(zero >= 0);
+    long got = read(zero, s, sizeof *s);
+    int error = errno;
+    close(zero);
+    return got < 0 ? error : 0;
+}
+
 static void before_the_first_region_the_window_has_nothing(void **state)
 {
     static int object;
@@ -111,6 +126,31 @@ static void each_granule_of_the_window_has_its_descriptor(void **state)
     assert_ptr_equal(registry_window_range(start, REGISTRY_WINDOW_SIZE), registry_window);
     assert_null(registry_window_range(start - GRANULE, 2 * GRANULE));
     assert_null(registry_window_range(start + REGISTRY_WINDOW_SIZE - GRANULE, 2 * GRANULE));
+}
+
+static void the_window_is_writable_where_granules_were_reserved(void **state)
+{
+    uintptr_t window = registry_window_start << 4, granule = window + REGISTRY_WINDOW_SIZE / 2;
+    struct slab *s = registry_window_range(granule, GRANULE);
+
+    (void)state;
+    assert_true(registry_reserve(granule + 64 * MIB, GRANULE)); /* the leaf */
+    os_fail_after(0);
+    assert_false(registry_reserve(granule, GRANULE));
+    os_fail_after(-1);
+    assert_int_equal(access_for_writing(s), EFAULT);
+    assert_true(all_zero(s, sizeof *s));
+    assert_true(registry_reserve(granule, GRANULE));
+    assert_int_equal(access_for_writing(s), 0);
+    assert_true(registry_reserve(granule - 64 * MIB, 128 * MIB));
+    assert_int_equal(access_for_writing(registry_window_range(granule - 64 * MIB, GRANULE)), 0);
+    assert_int_equal(access_for_writing(registry_window_range(granule + 64 * MIB - GRANULE, GRANULE)), 0);
+    assert_int_equal(access_for_writing(registry_window_range(granule - 128 * MIB, GRANULE)), EFAULT);
+    /* What sticks out of the window. */
+    assert_true(registry_reserve(window - GRANULE, 2 * GRANULE));
+    assert_int_equal(access_for_writing(&registry_window[0]), 0);
+    assert_true(registry_reserve(window + REGISTRY_WINDOW_SIZE - GRANULE, 2 * GRANULE));
+    assert_int_equal(access_for_writing(&registry_window[REGISTRY_WINDOW_GRANULES - 1]), 0);
 }
 
 static void a_granule_of_the_pool_leads_to_its_chunk_in_the_window_and_in_the_map(void **state)
@@ -384,6 +424,7 @@ int main(void)
         cmocka_unit_test(an_address_that_user_space_cannot_have_leads_to_nothing),
         cmocka_unit_test(before_the_first_region_the_window_has_nothing),
         cmocka_unit_test(each_granule_of_the_window_has_its_descriptor),
+        cmocka_unit_test(the_window_is_writable_where_granules_were_reserved),
         cmocka_unit_test(a_granule_of_the_pool_leads_to_its_chunk_in_the_window_and_in_the_map),
         cmocka_unit_test(every_address_of_a_granule_leads_to_its_descriptor),
         cmocka_unit_test(a_misaligned_address_leads_to_nothing),
