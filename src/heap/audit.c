@@ -62,7 +62,7 @@ static bool heap_serves_bin(const struct heap *h, unsigned c, const struct slab 
 }
 
 /* No bin of slabs is longer: all blocks of the held one and those that joined. */
-#define BIN_BLOCKS_MOST ((JOIN_MOST + 1) * (GRANULE / BLOCK_ALIGN))
+#define BIN_BLOCKS_MOST ((JOIN_MOST(true) + 1) * (GRANULE / BLOCK_ALIGN))
 
 /* `s` is a copy of `original`. */
 static void audit_slab(struct heap_audit *audit, const struct slab *s, const struct slab *original)

@@ -24,8 +24,14 @@ void heap_orphan_start(void);
 /* A class that has this many slabs is growing: the next one will be filled. */
 #define GROWN_SLABS 4
 
-/* Slabs that join in a heap, at most; fewer where a thread may hold less. */
-#define JOIN_MOST 8
+/*
+ * Slabs that join in a heap, at most, and how many of the slabs that it may have
+ * without need. The fewer blocks a slab has, the more slabs the live ones of a
+ * class are in: three quarters of them where it has no more than JOIN_FEW.
+ */
+#define JOIN_MOST(few) (16 * JOIN_QUARTERS(few) / 4)
+#define JOIN_QUARTERS(few) ((few) ? 3 : 2)
+#define JOIN_FEW 12
 /* Free blocks that one has then, at most: its list is walked once. */
 #define JOIN_BLOCKS 4
 

@@ -139,6 +139,12 @@ void slab_park(struct heap *h, struct slab *s)
     slab_place(h, s, slab_used(s));
 }
 
+static bool slab_may_join(struct heap *h, const struct slab *s)
+{
+    bool few = s->capacity <= JOIN_FEW;
+    return h->joined_count < JOIN_MOST(few) && h->joined_count < slab_spare_limit(h) * JOIN_QUARTERS(few) / 4;
+}
+
 /*
  * s, which was full and of which `used` blocks are in use now, joins the held
  * slab of its class. False when it may not.
@@ -147,8 +153,7 @@ static bool slab_join(struct heap *h, struct slab *s, uint32_t used)
 {
     unsigned c = s->size_class;
     uint32_t free_blocks = s->carved - used;
-    if (free_blocks > JOIN_BLOCKS || used == 0 || h->held[c] == NULL || h->joined_count >= JOIN_MOST ||
-        h->joined_count >= slab_spare_limit(h) / 2 || !heap_has_bins())
+    if (free_blocks > JOIN_BLOCKS || used == 0 || h->held[c] == NULL || !slab_may_join(h, s) || !heap_has_bins())
         return false;
     slab_check_head(s);
     struct block *last = s->free;

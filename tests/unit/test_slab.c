@@ -163,16 +163,18 @@ static void a_full_slab_comes_back_at_the_class_s_count_of_free_blocks(void **st
     }
 }
 
-/* Full slabs of 4 KiB blocks, and a held one with room. Returns the blocks of the full ones. */
-static size_t full_slabs(size_t slabs)
+/* Full slabs of blocks of `size`, and a held one with room. Returns the blocks of the full ones. */
+static size_t full_slabs_of(size_t size, size_t slabs)
 {
-    size_t count = slabs * size_class_table[size_class_of(4096)].capacity;
+    size_t count = slabs * size_class_table[size_class_of(size)].capacity;
 
     for (size_t i = 0; i <= count; i++)
-        block[i] = take(4096);
+        block[i] = take(size);
     assert_int_equal(registry_find(block[count])->role, ROLE_HELD);
     return count;
 }
+
+static size_t full_slabs(size_t slabs) { return full_slabs_of(4096, slabs); }
 
 static void a_full_slab_of_few_blocks_joins_the_held_one(void **state)
 {
@@ -233,30 +235,37 @@ static void when_the_bin_is_empty_those_that_joined_are_full(void **state)
 
 static void so_many_slabs_join_as_may_and_the_next_ones_wait(void **state)
 {
-    size_t slabs = JOIN_MOST + 4, count = full_slabs(slabs), capacity = count / slabs;
+    const struct { size_t size, most; } cases[] = {{4096, JOIN_MOST(false)}, {8192, JOIN_MOST(true)}};
 
     (void)state;
-    for (size_t i = 0; i < slabs; i++)
-        give(block[i * capacity]);
-    assert_int_equal(mine->joined_count, JOIN_MOST);
-    assert_int_equal(registry_find(block[(JOIN_MOST - 1) * capacity])->role, ROLE_HELD);
-    assert_int_equal(registry_find(block[JOIN_MOST * capacity])->role, ROLE_LISTED);
-    heap_view_check(mine);
-    for (size_t i = 0; i <= count; i++) {
-        if (i % capacity != 0 || i == count)
-            give(block[i]);
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        size_t most = cases[k].most, slabs = most + 4, count = full_slabs_of(cases[k].size, slabs);
+        size_t capacity = count / slabs;
+
+        for (size_t i = 0; i < slabs; i++)
+            give(block[i * capacity]);
+        assert_int_equal(mine->joined_count, most);
+        assert_int_equal(registry_find(block[(most - 1) * capacity])->role, ROLE_HELD);
+        assert_int_equal(registry_find(block[most * capacity])->role, ROLE_LISTED);
+        heap_view_check(mine);
+        for (size_t i = 0; i <= count; i++) {
+            if (i % capacity != 0 || i == count)
+                give(block[i]);
+        }
+        heap_view_check(mine);
+        assert_int_equal(heap_view_live(mine), 0);
+        heap_flush_bins(mine);
+        assert_int_equal(mine->joined_count, 0);
     }
-    heap_view_check(mine);
-    assert_int_equal(heap_view_live(mine), 0);
 }
 
 static void a_thread_that_may_hold_less_has_fewer_that_joined(void **state)
 {
-    size_t count = full_slabs(JOIN_MOST), capacity = count / JOIN_MOST;
+    size_t count = full_slabs(JOIN_MOST(false)), capacity = count / JOIN_MOST(false);
 
     (void)state;
     OPTION_SET(thread_hold) = 4 * READY_PART * GRANULE; /* four slabs without need, half of them joined */
-    for (size_t i = 0; i < JOIN_MOST; i++)
+    for (size_t i = 0; i < JOIN_MOST(false); i++)
         give(block[i * capacity]);
     assert_int_equal(mine->joined_count, 2);
     for (size_t i = 0; i < count; i++) {
