@@ -168,11 +168,12 @@ static inline bool heap_push(struct heap *h, struct slab *s, void *p)
  */
 static inline bool heap_push_in_window(struct heap *h, void *p, struct slab **s)
 {
-    *s = registry_find_in_window(p);
-    if (likely(*s != NULL))
-        return heap_push(h, *s, p);
-    *s = &registry_root.none; /* on this branch alone, or each free would load its address */
-    return false;
+    if (unlikely(!registry_in_window(p))) {
+        *s = &registry_root.none; /* on this branch alone, or each free would load its address */
+        return false;
+    }
+    *s = registry_slab_in_window(p);
+    return heap_push(h, *s, p);
 }
 
 /* Post the blocks of another slab that stand where those of a new one are to be gathered. */

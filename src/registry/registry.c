@@ -23,6 +23,7 @@ struct slab registry_window[REGISTRY_WINDOW_GRANULES] __attribute__((aligned(REG
 static bool window_writable[WINDOW_PARTS]; /* atomic; set once, under registry_lock, released after the part is */
 /* The least misaligned address: free takes it for one in the window, where it finds zeros. */
 uintptr_t registry_window_start = (uintptr_t)1 << (sizeof(uintptr_t) * 8 - 4);
+uintptr_t registry_window_origin = (uintptr_t)registry_window;
 
 struct lock registry_lock = LOCK_INIT(RANK_REGISTRY);
 struct list registry_regions = {&registry_regions, &registry_regions};
@@ -65,6 +66,8 @@ static void registry_place_window_locked(uintptr_t base)
             store_relaxed(&window_writable[part], true); /* as it was mapped with the library */
     /* A page of it serves 2 MiB of slabs: a huge page would be there for the one that is touched. */
     (void)os_no_huge_pages(registry_window, sizeof registry_window);
+    store_relaxed(&registry_window_origin,
+                  (uintptr_t)registry_window - (start >> GRANULE_SHIFT) * sizeof(struct slab));
     store_release(&registry_window_start, start >> 4);
 }
 

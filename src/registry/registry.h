@@ -33,7 +33,7 @@
  * descriptors side by side, one for each granule. Most processes have all their
  * slabs there, and free finds them by arithmetic:
  *
- *   address - registry_window_start -> granule -> registry_window[granule]
+ *   address -> granule -> registry_window_origin + granule * sizeof(struct slab)
  *
  * It is zeros that can only be read (on a kernel that does not overcommit, memory
  * that need not be there), but for the parts in which registry_reserve was asked
@@ -205,7 +205,7 @@ static inline struct slab *registry_find(const void *p)
 
 #define REGISTRY_WINDOW_SIZE ((size_t)8 << 30)
 #define REGISTRY_WINDOW_GRANULES (REGISTRY_WINDOW_SIZE >> GRANULE_SHIFT)
-extern struct slab registry_window[REGISTRY_WINDOW_GRANULES]; /* by the GOT: free adds from there with one instruction */
+extern struct slab registry_window[REGISTRY_WINDOW_GRANULES] HIDDEN;
 /*
  * First address of the window, rotated by four bits, as free compares it; before
  * the first region an address that no block has. Atomic; set once, released
@@ -213,20 +213,33 @@ extern struct slab registry_window[REGISTRY_WINDOW_GRANULES]; /* by the GOT: fre
  * it, as he knows the descriptor.
  */
 extern uintptr_t registry_window_start HIDDEN;
+/* Where the descriptor of address 0 would be: as registry_window_start, and set before it. */
+extern uintptr_t registry_window_origin HIDDEN;
+
+/* Is p an address of the window, and not misaligned? Async-signal-safe. */
+static inline bool registry_in_window(const void *p)
+{
+    uintptr_t rotated = (uintptr_t)p >> 4 | (uintptr_t)p << (sizeof(uintptr_t) * 8 - 4);
+    return rotated - plain_load(&registry_window_start) < REGISTRY_WINDOW_SIZE >> 4;
+}
 
 /*
  * Like registry_find, without a load that waits for another one, for slabs and
- * granules of the pool in the window. What else `p` is: a descriptor without an
- * owner, whose tag is neither SMALL nor POOL; NULL: no address of the window,
- * or misaligned. Async-signal-safe.
+ * granules of the pool; p is an address of the window. What else it is: a
+ * descriptor without an owner, whose tag is neither SMALL nor POOL. The test of
+ * the window is no part of it: a malloc that follows a free waits for what the
+ * free computes of the address. Async-signal-safe.
  */
+static inline struct slab *registry_slab_in_window(const void *p)
+{
+    uintptr_t offset = ((uintptr_t)p >> GRANULE_SHIFT) * sizeof(struct slab);
+    return (struct slab *)(plain_load(&registry_window_origin) + offset);
+}
+
+/* The same for any p; NULL: no address of the window, or misaligned. */
 static inline struct slab *registry_find_in_window(const void *p)
 {
-    uintptr_t rotated = (uintptr_t)p >> 4 | (uintptr_t)p << (sizeof(uintptr_t) * 8 - 4);
-    uintptr_t offset = rotated - plain_load(&registry_window_start);
-    if (unlikely(offset >= REGISTRY_WINDOW_SIZE >> 4))
-        return NULL;
-    return &registry_window[offset >> (GRANULE_SHIFT - 4)];
+    return likely(registry_in_window(p)) ? registry_slab_in_window(p) : NULL;
 }
 
 /* The first of the descriptors in the window for a range of granules; NULL: it is not inside. */
