@@ -46,6 +46,11 @@ class Results:
         """A list without what a run does not have."""
         return [r[key] for r in self.runs[line][allocator] if r.get(key) is not None]
 
+    def rounds(self):
+        """The number of the round that is to follow, counted from 0."""
+        return 1 + max((r.get("round", 0) for line in self.runs.values() for runs in line.values() for r in runs),
+                       default=-1)
+
     def allocators(self):
         names = {name for line in self.runs.values() for name, runs in line.items() if runs}
         names |= {name for line in self.errors.values() for name in line}
