@@ -88,8 +88,8 @@ uint64_t os_memory_calls(void);
 
 /*
  * For tests: the n-th following call that asks for memory (os_map, os_map_zeros,
- * os_reserve, os_move, os_protect_writable) fails (0: the next one), and all later ones too until switched off
- * with -1.
+ * os_reserve, os_move, os_protect_writable) fails (0: the next one), and all
+ * later ones too until switched off with -1.
  */
 extern long os_fail_countdown;
 void os_fail_after(long n);

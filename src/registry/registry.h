@@ -35,9 +35,11 @@
  *
  *   address -> granule -> registry_window_origin + granule * sizeof(struct slab)
  *
- * It is zeros that can only be read (on a kernel that does not overcommit, memory
- * that need not be there), but for the parts in which registry_reserve was asked
- * for granules. Of a granule in a chunk of the pool this descriptor leads to the chunk's map.
+ * The array is zeros that can only be read (on a kernel that does not overcommit,
+ * memory that need not be there), but for the parts in which registry_reserve was
+ * asked for granules.
+ *
+ * Of a granule in a chunk of the pool this descriptor leads to the chunk's map.
  * Any other has no owner and the tag of a free slab or none: then the region
  * map tells.
  */
