@@ -216,7 +216,7 @@ static bool pool_map_locked(size_t size)
     bool huge_pages = totals.mapped >= HUGE_PAGES_FROM && size % HUGE_PAGE == 0 && filling_expected() &&
                       options_huge_pages(totals.mapped);
     char *base = os_map(size, huge_pages ? HUGE_PAGE : GRANULE);
-    if (base != NULL && !registry_reserve((uintptr_t)base, size)) {
+    if (base != NULL && !registry_reserve_slabs((uintptr_t)base, size)) {
         os_unmap(base, size);
         base = NULL;
     }

@@ -71,6 +71,37 @@ static void registry_place_window_locked(uintptr_t base)
     store_release(&registry_window_start, start >> 4);
 }
 
+struct slab *registry_window_range(uintptr_t base, size_t size)
+{
+    struct slab *first = registry_find_in_window((const void *)base);
+    struct slab *last = registry_find_in_window((const void *)(base + size - GRANULE));
+    return last != NULL ? first : NULL;
+}
+
+bool registry_reserve(uintptr_t base, size_t size)
+{
+    bool ok = true;
+    uintptr_t last = (base + size - 1) >> REGISTRY_LEAF_SHIFT;
+    if (last >= REGISTRY_DIRECTORY_ENTRIES)
+        return false;
+    for (uintptr_t i = base >> REGISTRY_LEAF_SHIFT; i <= last && ok; i++) {
+        /* Who sees a leaf sees the window, which was placed before. */
+        if (load_acquire(&registry_root.directory[i]) != 0)
+            continue;
+        lock_take(&registry_lock);
+        if (registry_leaves.count == 0)
+            registry_place_window_locked(base);
+        if (load_relaxed(&registry_root.directory[i]) == 0) {
+            char *leaf = os_map(REGISTRY_LEAF_ENTRIES * sizeof(uint64_t), os_page_size());
+            if (leaf != NULL)
+                registry_add_leaf_locked(i, (uint64_t)(leaf - (char *)&registry_root));
+            ok = leaf != NULL;
+        }
+        lock_release(&registry_lock);
+    }
+    return ok;
+}
+
 /* Make the window writable where it has descriptors for the range. False when memory is short. */
 static bool registry_open_window(uintptr_t base, size_t size)
 {
@@ -93,34 +124,9 @@ static bool registry_open_window(uintptr_t base, size_t size)
     return ok;
 }
 
-struct slab *registry_window_range(uintptr_t base, size_t size)
+bool registry_reserve_slabs(uintptr_t base, size_t size)
 {
-    struct slab *first = registry_find_in_window((const void *)base);
-    struct slab *last = registry_find_in_window((const void *)(base + size - GRANULE));
-    return last != NULL ? first : NULL;
-}
-
-bool registry_reserve(uintptr_t base, size_t size)
-{
-    bool ok = true;
-    uintptr_t last = (base + size - 1) >> REGISTRY_LEAF_SHIFT;
-    if (last >= REGISTRY_DIRECTORY_ENTRIES)
-        return false;
-    for (uintptr_t i = base >> REGISTRY_LEAF_SHIFT; i <= last && ok; i++) {
-        if (load_relaxed(&registry_root.directory[i]) != 0)
-            continue;
-        lock_take(&registry_lock);
-        if (registry_leaves.count == 0)
-            registry_place_window_locked(base);
-        if (load_relaxed(&registry_root.directory[i]) == 0) {
-            char *leaf = os_map(REGISTRY_LEAF_ENTRIES * sizeof(uint64_t), os_page_size());
-            if (leaf != NULL)
-                registry_add_leaf_locked(i, (uint64_t)(leaf - (char *)&registry_root));
-            ok = leaf != NULL;
-        }
-        lock_release(&registry_lock);
-    }
-    return ok && registry_open_window(base, size);
+    return registry_reserve(base, size) && registry_open_window(base, size);
 }
 
 void registry_set(uintptr_t base, size_t size, struct slab *s)

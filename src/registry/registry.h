@@ -36,8 +36,8 @@
  *   address -> granule -> registry_window_origin + granule * sizeof(struct slab)
  *
  * The array is zeros that can only be read (on a kernel that does not overcommit,
- * memory that need not be there), but for the parts in which registry_reserve was
- * asked for granules.
+ * memory that need not be there), but for the parts in which registry_reserve_slabs
+ * was asked for granules.
  *
  * Of a granule in a chunk of the pool this descriptor leads to the chunk's map.
  * Any other has no owner and the tag of a free slab or none: then the region
@@ -215,7 +215,12 @@ extern struct slab registry_window[REGISTRY_WINDOW_GRANULES] HIDDEN;
  * it, as he knows the descriptor.
  */
 extern uintptr_t registry_window_start HIDDEN;
-/* Where the descriptor of address 0 would be: as registry_window_start, and set before it. */
+/*
+ * Where the descriptor of address 0 would be: as registry_window_start, and set
+ * before it. Only who frees what is no block, while another thread maps the first
+ * region of the process, could see the new start and the old origin, and on x86,
+ * where loads keep their order, not even he.
+ */
 extern uintptr_t registry_window_origin HIDDEN;
 
 /* Is p an address of the window, and not misaligned? Async-signal-safe. */
@@ -247,8 +252,10 @@ static inline struct slab *registry_find_in_window(const void *p)
 /* The first of the descriptors in the window for a range of granules; NULL: it is not inside. */
 struct slab *registry_window_range(uintptr_t base, size_t size);
 
-/* Make the leaves for an address range, and the window writable there. False when memory is short. */
+/* Make the leaves for an address range. False when memory is short. */
 bool registry_reserve(uintptr_t base, size_t size);
+/* The same for slabs and chunks of the pool, whose descriptors are in the window: it becomes writable there. */
+bool registry_reserve_slabs(uintptr_t base, size_t size);
 /* Point the granules of a reserved range at `s`; NULL: at nothing. */
 void registry_set(uintptr_t base, size_t size, struct slab *s);
 /* The same for a chunk of the pool, whose granules in the window lead to its map, an entry for each unit. */

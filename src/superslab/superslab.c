@@ -162,7 +162,7 @@ static bool superslab_map_locked(size_t count)
     char *base = NULL;
     while (count > 0) {
         base = os_map(count * SUPERSLAB_SIZE, SUPERSLAB_SIZE);
-        if (base != NULL && registry_reserve((uintptr_t)base, count * SUPERSLAB_SIZE))
+        if (base != NULL && registry_reserve_slabs((uintptr_t)base, count * SUPERSLAB_SIZE))
             break;
         if (base != NULL)
             os_unmap(base, count * SUPERSLAB_SIZE);

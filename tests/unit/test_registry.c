@@ -134,22 +134,22 @@ static void the_window_is_writable_where_granules_were_reserved(void **state)
     struct slab *s = registry_window_range(granule, GRANULE);
 
     (void)state;
-    assert_true(registry_reserve(granule + 64 * MIB, GRANULE)); /* the leaf */
+    assert_true(registry_reserve(granule, GRANULE)); /* the leaf alone, as for large blocks */
     os_fail_after(0);
-    assert_false(registry_reserve(granule, GRANULE));
+    assert_false(registry_reserve_slabs(granule, GRANULE));
     os_fail_after(-1);
     assert_int_equal(access_for_writing(s), EFAULT);
     assert_true(all_zero(s, sizeof *s));
-    assert_true(registry_reserve(granule, GRANULE));
+    assert_true(registry_reserve_slabs(granule, GRANULE));
     assert_int_equal(access_for_writing(s), 0);
-    assert_true(registry_reserve(granule - 64 * MIB, 128 * MIB));
+    assert_true(registry_reserve_slabs(granule - 64 * MIB, 128 * MIB));
     assert_int_equal(access_for_writing(registry_window_range(granule - 64 * MIB, GRANULE)), 0);
     assert_int_equal(access_for_writing(registry_window_range(granule + 64 * MIB - GRANULE, GRANULE)), 0);
     assert_int_equal(access_for_writing(registry_window_range(granule - 128 * MIB, GRANULE)), EFAULT);
     /* What sticks out of the window. */
-    assert_true(registry_reserve(window - GRANULE, 2 * GRANULE));
+    assert_true(registry_reserve_slabs(window - GRANULE, 2 * GRANULE));
     assert_int_equal(access_for_writing(&registry_window[0]), 0);
-    assert_true(registry_reserve(window + REGISTRY_WINDOW_SIZE - GRANULE, 2 * GRANULE));
+    assert_true(registry_reserve_slabs(window + REGISTRY_WINDOW_SIZE - GRANULE, 2 * GRANULE));
     assert_int_equal(access_for_writing(&registry_window[REGISTRY_WINDOW_GRANULES - 1]), 0);
 }
 
@@ -159,6 +159,7 @@ static void a_granule_of_the_pool_leads_to_its_chunk_in_the_window_and_in_the_ma
     static const uint16_t map[3 * GRANULE / POOL_UNIT];
 
     (void)state;
+    assert_true(registry_reserve_slabs(WINDOW_FIRST, 3 * GRANULE));
     registry_set_pool(WINDOW_FIRST, 3 * GRANULE, &head, map);
     for (size_t i = 0; i < 3; i++) {
         const struct slab *s = registry_find_in_window((const char *)WINDOW_FIRST + i * GRANULE + 1024);
