@@ -41,7 +41,7 @@ int hakmem_owns(const void *p);
  * a value that was true at some moment of the call.
  */
 struct hakmem_stats {
-    size_t live;               /* handed out and not freed, as block sizes; includes what bins hold */
+    size_t live;               /* handed out and not freed, in bytes of blocks; includes what bins hold */
     size_t binned;             /* of `live`: in this thread's bins */
     size_t mapped;             /* all that is mapped, metadata included */
     size_t metadata;           /* hakmem's own structures */
@@ -50,7 +50,7 @@ struct hakmem_stats {
     size_t superslab_mapped;   /* superslabs x 2 MiB */
     size_t superslab_used;     /* slabs in use x 64 KiB */
     size_t pool_mapped;        /* pool chunks */
-    size_t pool_used;          /* blocks in them: live, or in threads' arenas */
+    size_t pool_used;          /* blocks in them, of whole KiB: live, or in threads' arenas */
     size_t large_mapped;       /* spans and huge mappings, live or cached */
     size_t large_live;         /* live large and huge blocks */
     size_t large_dirty;        /* free spans whose pages are still resident */

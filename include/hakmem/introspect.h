@@ -29,7 +29,7 @@
 #include <stdint.h>
 
 #define HAKMEM_PAGE_MAGIC "hakmem\0\1" /* 8 bytes, the final NUL not counted */
-#define HAKMEM_PAGE_LAYOUT 1u
+#define HAKMEM_PAGE_LAYOUT 2u
 
 /* Bits of hakmem_page.flags */
 #define HAKMEM_PAGE_FILLED 1u /* the fields below are filled; always, since they are constants */
@@ -101,9 +101,12 @@ struct hakmem_page {
 #define HAKMEM_HEAP_SHARED 5u
 
 /* Entries of the map of a pool chunk, one for each unit. */
-#define HAKMEM_RUN_FREE 0x8000u   /* first and last of a free run, and its links; else a block's units */
+#define HAKMEM_RUN_FREE 0x8000u   /* first and last of a free run, and its links */
 #define HAKMEM_RUN_CLEAN 0x4000u  /* a free run: its pages are not resident */
 #define HAKMEM_RUN_UNITS 0x3fffu
+#define HAKMEM_BLOCK_UNITS 0x7fu  /* first of a block; above them: 1, and the lines of 64 bytes between */
+/* Below the address of the first block of a chain: the number of its blocks. */
+#define HAKMEM_CHAIN_BLOCKS 0x3fu
 
 struct hakmem_structures {
     uint32_t size;            /* bytes of this structure; it grows at its end */
@@ -211,8 +214,8 @@ struct hakmem_structures {
 
     /*
      * Free blocks of the pool that wait for the next arena; in the map they are
-     * blocks. A chain is the address of its first block and, below pool_unit,
-     * the number of its blocks. Guarded by pool.sequence.
+     * blocks. A chain is the address of its first block and the number of its
+     * blocks (HAKMEM_CHAIN_BLOCKS). Guarded by pool.sequence.
      */
     struct {
         uint64_t counts;      /* address of uint16[class_count - pool_class]: chains */

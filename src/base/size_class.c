@@ -15,7 +15,7 @@
     X(39, 5952, 6528) X(40, 6528, 7232) X(41, 7232, 8128) X(42, 8128, 8192)
 /* For blocks that are to be aligned. */
 #define SLAB_ALIGNED_SIZES(X) X(24, 1792, 2048) X(33, 3840, 4096)
-/* The same in KiB. */
+/* X(class, units of the class below it, units) */
 #define POOL_SIZES(X) \
     X(43, 8, 9) X(44, 9, 10) X(45, 10, 11) X(46, 11, 13) X(47, 13, 14) X(48, 14, 15) X(50, 15, 17) X(51, 17, 19) \
     X(52, 19, 21) X(53, 21, 23) X(54, 23, 25) X(55, 25, 27) X(56, 27, 29) X(57, 29, 31) X(59, 31, 33) \
@@ -34,20 +34,30 @@
 #define BATCH(size) ((size) <= 64 ? 64 : AT_LEAST_1(4096 / (size)))
 #define SLAB(class, below, size) \
     [class] = {size, CAPACITY(size), BATCH(size), AT_LEAST_1(CAPACITY(size) / 16), ((1ull << 32) + size - 1) / size},
-#define POOL(class, below, kib) [class] = {(kib) * 1024, 0, 0, 0, 0},
+#define POOL(class, below, units) [class] = {(units) * POOL_UNIT - POOL_COLOUR_ROOM, 0, 0, 0, 0},
+#define POOL_ALIGNED(class, below, units) [class] = {(units) * POOL_UNIT, 0, 0, 0, 0},
 const struct size_class size_class_table[CLASS_COUNT] = {
     SLAB_SIZES(SLAB)
     SLAB_ALIGNED_SIZES(SLAB)
     POOL_SIZES(POOL)
-    POOL_ALIGNED_SIZES(POOL)
+    POOL_ALIGNED_SIZES(POOL_ALIGNED)
+};
+
+#define SIZE(class, below, size) [class] = size,
+#define FOOTPRINT(class, below, units) [class] = (units) * POOL_UNIT,
+const uint32_t size_class_footprints[CLASS_COUNT] = {
+    SLAB_SIZES(SIZE)
+    SLAB_ALIGNED_SIZES(SIZE)
+    POOL_SIZES(FOOTPRINT)
+    POOL_ALIGNED_SIZES(FOOTPRINT)
 };
 
 /* Of `below` + 1 to `size` bytes, by steps of BLOCK_ALIGN; 0 bytes are a block as well. */
 #define STEPS(class, below, size) [(below) / BLOCK_ALIGN + 1 ... (size) / BLOCK_ALIGN] = class,
 const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {[0] = 1, SLAB_SIZES(STEPS)};
 
-#define KIBS(class, below, kib) [(below) + 1 ... (kib)] = class,
-const uint8_t pool_class_of_kib[POOL_UNITS_MAX + 1] = {POOL_SIZES(KIBS)};
+#define NEEDS(class, below, units) [(below) + 1 ... (units)] = class,
+const uint8_t pool_class_of_need[POOL_UNITS_MAX + 1] = {POOL_SIZES(NEEDS)};
 
-#define UNITS(class, below, kib) [kib] = class,
+#define UNITS(class, below, units) [units] = class,
 const uint8_t pool_class_of_units[POOL_UNITS_MAX + 1] = {POOL_SIZES(UNITS) POOL_ALIGNED_SIZES(UNITS)};

@@ -15,7 +15,7 @@
 #include "hakmemctl/symbol.h"
 #include "hakmemctl/text.h"
 
-/* The page of layout 1 had at least this much when it was first published. */
+/* The page had at least this much when it was first published. */
 #define PAGE_SIZE_MIN (offsetof(struct hakmem_page, structures) + sizeof(uint64_t))
 
 __attribute__((format(printf, 3, 4))) static int process_fail(struct process *process, int status,

@@ -57,6 +57,7 @@ static json_t *json_classes(const struct report *report)
         json_t *o = json_object();
         SET(o, "class", i);
         SET(o, "block_size", c->bytes);
+        SET(o, "footprint", c->footprint);
         json_object_set_new(o, "kind", json_string(i < sum->pool_class ? "slab" : "pool"));
         SET(o, "slabs", c->slabs);
         SET(o, "live_blocks", c->live);

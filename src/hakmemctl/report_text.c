@@ -71,7 +71,7 @@ static void print_class(const struct summary_class *c, uint64_t mapped)
     uint64_t cached = c->binned + c->returning + c->freed;
     double fill = output_percent(c->live * c->bytes, mapped);
     printf("%6s %7s %9s %8s %9s %8s %8s %4.0f%% ", BYTES(c->bytes), c->slabs != 0 ? COUNT(c->slabs) : "pool",
-           COUNT(c->live), BYTES(c->live * c->bytes), COUNT(cached), BYTES(cached * c->bytes),
+           COUNT(c->live), BYTES(c->live * c->bytes), COUNT(cached), BYTES(cached * c->footprint),
            BYTES(c->uncarved * c->bytes), fill);
     print_bar(fill);
     putchar('\n');
@@ -85,7 +85,7 @@ static void print_classes(const struct report *report)
            "fill");
     for (unsigned i = 1; i < sum->classes; i++) {
         const struct summary_class *c = &sum->class[i];
-        uint64_t mapped = i < sum->pool_class ? c->slabs * granule : (c->live + c->binned) * c->bytes;
+        uint64_t mapped = i < sum->pool_class ? c->slabs * granule : (c->live + c->binned) * c->footprint;
         if (c->slabs != 0 || c->live != 0 || c->binned != 0)
             print_class(c, mapped);
     }

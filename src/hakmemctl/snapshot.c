@@ -333,7 +333,7 @@ static bool count_transfer(struct snapshot *s, const struct process *process)
                           classes * sizeof row[0]))
             return false;
         for (uint32_t c = 0; c < classes; c++)
-            s->pool_waiting[s->pool_class + c] += i < count[c] ? row[c] & (d->pool_unit - 1) : 0;
+            s->pool_waiting[s->pool_class + c] += i < count[c] ? row[c] & HAKMEM_CHAIN_BLOCKS : 0;
     }
     return true;
 }
@@ -712,9 +712,8 @@ struct snapshot_slab *snapshot_slab_at(const struct snapshot *s, uint64_t addres
 
 unsigned snapshot_pool_class(const struct snapshot *s, unsigned units)
 {
-    uint64_t bytes = (uint64_t)units * s->structures.pool_unit;
     for (unsigned c = s->pool_class; c < s->class_count; c++) {
-        if (s->class_bytes[c] == bytes)
+        if (snapshot_pool_units(s, c) == units)
             return c;
     }
     return 0;

@@ -120,12 +120,18 @@ void snapshot_free(struct snapshot *snapshot);
 
 /* The slab that holds an address, or NULL. */
 struct snapshot_slab *snapshot_slab_at(const struct snapshot *snapshot, uint64_t address);
+/* Units of a block of a class of the pool. */
+static inline uint64_t snapshot_pool_units(const struct snapshot *s, unsigned size_class)
+{
+    uint64_t unit = s->structures.pool_unit;
+    return (s->class_bytes[size_class] + unit - 1) / unit;
+}
 /* Class of a block of the pool of so many units; 0: there is none. */
 unsigned snapshot_pool_class(const struct snapshot *snapshot, unsigned units);
 /* Units of the block or free run that begins with that entry of a chunk's map. */
 static inline uint32_t snapshot_run_units(uint16_t entry)
 {
-    return (entry & HAKMEM_RUN_FREE) != 0 ? entry & HAKMEM_RUN_UNITS : entry;
+    return (entry & HAKMEM_RUN_FREE) != 0 ? entry & HAKMEM_RUN_UNITS : entry & HAKMEM_BLOCK_UNITS;
 }
 
 /* For the parts of this module: a word from the copy, or from the process; false when it cannot be had. */

@@ -71,7 +71,7 @@ static void count_bin(struct details *details, struct snapshot_heap *h, unsigned
 
 static void count_pool_bin(struct details *details, struct snapshot_heap *h, unsigned c)
 {
-    uint64_t size = details->snapshot->class_bytes[c];
+    uint64_t size = snapshot_pool_units(details->snapshot, c) * details->snapshot->structures.pool_unit;
     /* No longer than what the heap says that its arena holds, nor than a changing list may seem. */
     uint64_t most = size != 0 ? h->arena_bytes / size : 0;
     for (uint64_t block = h->bin[c]; block != 0 && most > 0; most--) {

@@ -84,7 +84,7 @@ static void add_chunk(struct summary *sum, const struct snapshot *s, const struc
         uint32_t units = snapshot_run_units(entry);
         if (units == 0 || units > chunk->units - at)
             units = 1;
-        unsigned c = entry == units ? snapshot_pool_class(s, units) : 0;
+        unsigned c = (entry & HAKMEM_RUN_FREE) == 0 ? snapshot_pool_class(s, units) : 0;
         if ((entry & HAKMEM_RUN_FREE) != 0) {
             sum->pool_runs++;
             if ((entry & HAKMEM_RUN_CLEAN) != 0)
@@ -111,11 +111,13 @@ static void finish_pool(struct summary *sum, const struct snapshot *s)
         uint64_t waiting = s->pool_waiting[i] < c->live ? s->pool_waiting[i] : c->live;
         c->live -= waiting;
         sum->pool_blocks -= waiting;
-        sum->pool.free += waiting * c->bytes;
+        sum->pool.free += waiting * c->footprint;
         c->binned = s->pool_binned[i] < c->live ? s->pool_binned[i] : c->live;
         c->live -= c->binned;
         sum->pool.live += c->live * c->bytes;
-        sum->arena += c->binned * c->bytes;
+        c->slack = c->live * (c->footprint - c->bytes);
+        sum->pool.slack += c->slack;
+        sum->arena += c->binned * c->footprint;
     }
     sum->pool.cached = sum->arena;
     sum->pool.believed = sum->pool.mapped - sum->pool.purged;
@@ -205,8 +207,12 @@ void summary_make(struct summary *sum, const struct snapshot *s)
     memset(sum, 0, sizeof *sum);
     sum->classes = s->class_count;
     sum->pool_class = s->pool_class;
-    for (unsigned c = 0; c < sum->classes; c++)
-        sum->class[c].bytes = s->class_bytes[c];
+    for (unsigned c = 0; c < sum->classes; c++) {
+        struct summary_class *class = &sum->class[c];
+        class->bytes = class->footprint = s->class_bytes[c];
+        if (c >= s->pool_class)
+            class->footprint = snapshot_pool_units(s, c) * s->structures.pool_unit;
+    }
     for (size_t i = 0; i < s->superslabs; i++)
         add_superslab(sum, s, &s->superslab[i]);
     finish_slabs(sum, s->structures.granule);

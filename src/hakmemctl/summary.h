@@ -18,6 +18,7 @@
 
 struct summary_class {
     uint64_t bytes;      /* of a block */
+    uint64_t footprint;  /* bytes of memory that it takes: in the pool, of whole units */
     uint64_t slabs;      /* 0 in the pool */
     /* Blocks: */
     uint64_t live;
@@ -26,7 +27,7 @@ struct summary_class {
     uint64_t freed;      /* in the lists of slabs */
     uint64_t uncarved;   /* of slabs, room that was never made a block; of it, */
     uint64_t untouched;  /*   never touched either */
-    uint64_t slack;      /* bytes behind the last block of its slabs */
+    uint64_t slack;      /* bytes behind the last block of its slabs; in the pool, beside the live blocks */
 };
 
 struct summary_part {    /* bytes */

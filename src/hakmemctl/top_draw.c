@@ -196,14 +196,14 @@ static void put_classes(struct page *page, const struct top_process *p)
         const struct summary_class *c = &sum->class[i];
         if (c->slabs == 0 && c->live == 0 && c->binned == 0 && p->live[i] == 0)
             continue;
-        uint64_t mapped = i < sum->pool_class ? c->slabs * granule : (c->live + c->binned) * c->bytes;
+        uint64_t mapped = i < sum->pool_class ? c->slabs * granule : (c->live + c->binned) * c->footprint;
         double fill = output_percent(c->live * c->bytes, mapped);
         char delta[OUTPUT_SIZE];
         int places = COLS > 80 ? (COLS - 60 < 60 ? COLS - 60 : 60) : 20;
         put(page, fill < 25 ? COLOR_PAIR(3) : fill < 60 ? COLOR_PAIR(2) : COLOR_PAIR(1), "%7s%7s%10s%9s%9s%10s%5.0f%% %.*s", BYTES(c->bytes),
             c->slabs != 0 ? COUNT(c->slabs) : "pool", COUNT(c->live), BYTES(c->live * c->bytes),
             signed_rate(delta, per_second(p, c->live, p->live[i])),
-            BYTES((c->binned + c->returning + c->freed) * c->bytes), fill, (int)(fill * places / 100 + 0.5),
+            BYTES((c->binned + c->returning + c->freed) * c->footprint), fill, (int)(fill * places / 100 + 0.5),
             "############################################################");
     }
 }

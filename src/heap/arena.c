@@ -36,7 +36,7 @@ static struct block *arena_borrow(struct heap *h, unsigned c)
         if (b == NULL)
             continue;
         h->bin[above] = b->next;
-        h->arena_bytes -= size_class_size(above);
+        h->arena_bytes -= size_class_footprint(above);
         return b;
     }
     return NULL;
@@ -49,7 +49,7 @@ struct block *arena_refill(struct heap *h, unsigned c)
     if (list != NULL)
         return list;
     size_t want = *fetch == 0 ? 1 : *fetch;
-    if (heap_has_bins() && 2 * want * size_class_size(c) <= FETCH_BYTES)
+    if (heap_has_bins() && 2 * want * size_class_footprint(c) <= FETCH_BYTES)
         *fetch = (uint8_t)(2 * want);
     size_t count = pool_take(&c, want, &list);
     if (count == 0)
@@ -60,7 +60,7 @@ struct block *arena_refill(struct heap *h, unsigned c)
         list->next = NULL;
         count = 1;
     }
-    size_t size = size_class_size(c);
+    size_t size = size_class_footprint(c);
     h->bin[c] = list->next;
     h->arena_bytes += (count - 1) * size;
     arena_regret(h, count * size);
@@ -89,7 +89,7 @@ static void arena_shrink(struct heap *h, size_t keep)
             continue;
         }
         empty = 0;
-        size_t size = size_class_size(c), count = 1;
+        size_t size = size_class_footprint(c), count = 1;
         size_t bytes = h->arena_bytes - keep;
         for (; last->next != NULL && count * size < bytes && (count + 1) * size <= CHAIN_BYTES; count++)
             last = last->next;
@@ -170,8 +170,8 @@ void arena_free(struct heap *h, struct slab *s, struct block *p, const char *fun
         fail_misuse(function, p, "double free", size_class_size(c));
     if (heap_is_real(h)) {
         size_t most = arena_most(h);
-        if (h->arena_bytes + size_class_size(c) > (h->arena_want < most ? h->arena_want : most))
-            arena_overflow(h, most, size_class_size(c));
+        if (h->arena_bytes + size_class_footprint(c) > (h->arena_want < most ? h->arena_want : most))
+            arena_overflow(h, most, size_class_footprint(c));
         h->arena_limit = h->arena_want < most ? h->arena_want : most;
     }
     if (heap_push_pool(h, pool_units_at(s, p), p))

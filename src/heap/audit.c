@@ -216,7 +216,7 @@ static void audit_arena(struct heap_audit *audit)
                 audit_report(audit, &none, "class of a block in the arena, address", c, (uintptr_t)b);
                 return;
             }
-            bytes += size_class_size(c);
+            bytes += size_class_footprint(c);
         }
     }
     if (bytes != h->arena_bytes)

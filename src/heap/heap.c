@@ -39,7 +39,7 @@ static void heap_init(struct heap *h, enum heap_state state)
     h->class_of[0] = 1;
     for (size_t n = 1; n < SIZE_TABLE_ENTRIES; n += BLOCK_ALIGN)
         memset(&h->class_of[n], (int)size_class_of(n), BLOCK_ALIGN);
-    memcpy(h->pool_class_of, pool_class_of_kib, sizeof h->pool_class_of);
+    memcpy(h->pool_class_of_need, pool_class_of_need, sizeof h->pool_class_of_need);
     memcpy(h->pool_class_of_units, pool_class_of_units, sizeof h->pool_class_of_units);
     for (unsigned c = 0; c < SLAB_CLASSES; c++) {
         list_init(&h->joined[c]);

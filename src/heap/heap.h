@@ -68,7 +68,7 @@ struct heap {
     /* Hit path; owner thread only. */
     struct block *bin[CLASS_COUNT];
     uint8_t class_of[SIZE_TABLE_ENTRIES]; /* constant after the heap is made */
-    uint8_t pool_class_of[POOL_UNITS_MAX + 1]; /* of a request, by its KiB; constant, too */
+    uint8_t pool_class_of_need[POOL_UNITS_MAX + 1]; /* of a request, by its units; constant, too */
     uint8_t pool_class_of_units[POOL_UNITS_MAX + 1]; /* of a block; constant, too */
 
     /* Slow paths; owner thread only, or who holds the heap BUSY. */
@@ -127,11 +127,11 @@ static inline void *heap_pop(struct heap *h, size_t n)
 /* The same for SIZE_SLAB_MAX < n <= SIZE_POOL_MAX. */
 static inline void *heap_pop_pool(struct heap *h, size_t n)
 {
-    unsigned c = h->pool_class_of[(n + POOL_UNIT - 1) / POOL_UNIT];
+    unsigned c = h->pool_class_of_need[pool_need(n)];
     struct block *b = h->bin[c];
     if (likely(b != NULL)) {
         h->bin[c] = b->next;
-        h->arena_bytes -= size_class_size(c);
+        h->arena_bytes -= size_class_footprint(c);
     }
     return b;
 }
@@ -199,17 +199,19 @@ static inline bool heap_push_foreign(struct heap *h, struct slab *s, void *p)
 }
 
 /*
- * Free p, a block of the pool of `units`, into the arena of h. False when it has
- * none, or was freed just before, or when there is no room (a thread without a
- * heap has none): then heap_free.
+ * Free p, a block of the pool of `units`, into the arena of h. False when there are
+ * too many of them for a block, it was freed just before, or there is no room (a
+ * thread without a heap has none): then heap_free.
  */
 static inline bool heap_push_pool(struct heap *h, unsigned units, void *p)
 {
+    if (unlikely(units > POOL_BLOCK_UNITS))
+        return false;
     unsigned c = h->pool_class_of_units[units];
     size_t bytes = h->arena_bytes + units * POOL_UNIT;
     struct block *b = p;
     struct block *head = h->bin[c];
-    if (unlikely(units == 0 || bytes > h->arena_limit || head == b))
+    if (unlikely(bytes > h->arena_limit || head == b))
         return false;
     h->arena_bytes = bytes;
     b->next = head;

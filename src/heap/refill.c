@@ -369,7 +369,7 @@ static void *heap_alloc_class(struct heap *h, unsigned c)
     if (likely(b != NULL)) {
         h->bin[c] = b->next;
         if (c >= SLAB_CLASSES)
-            h->arena_bytes -= size_class_size(c);
+            h->arena_bytes -= size_class_footprint(c);
         return b;
     }
     heap_tick(h);
@@ -425,6 +425,12 @@ void *heap_alloc(struct heap *h, size_t n)
 
 static void *heap_alloc_pool_aligned(struct heap *h, unsigned c, size_t align)
 {
+    struct block *b = h->bin[c];
+    if (b != NULL && (uintptr_t)b % align == 0) {
+        h->bin[c] = b->next;
+        h->arena_bytes -= size_class_footprint(c);
+        return b;
+    }
     void *p = pool_take_aligned(c, align);
     if (unlikely(p == NULL)) {
         heap_reclaim(h);
@@ -447,7 +453,7 @@ void *heap_alloc_aligned(struct heap *h, size_t align, size_t n, bool *zeroed)
             c = size_class_of_aligned(least);
         while (c < SLAB_CLASSES && (size_class_size(c) & (align - 1)) != 0)
             c++;
-        if (c < SLAB_CLASSES || align <= POOL_UNIT)
+        if (c < SLAB_CLASSES || align <= CACHE_LINE)
             return heap_alloc_of_class(h, c);
         return heap_alloc_pool_aligned(h, size_class_of_aligned(n > SIZE_SLAB_MAX ? n : SIZE_SLAB_MAX + 1), align);
     }
@@ -483,7 +489,7 @@ size_t heap_binned_bytes(const struct heap *h)
     size_t bytes = 0;
     for (unsigned c = 1; c < CLASS_COUNT; c++) {
         for (const struct block *b = h->bin[c]; b != NULL; b = b->next)
-            bytes += size_class_size(c);
+            bytes += size_class_footprint(c);
     }
     return bytes;
 }

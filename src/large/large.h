@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks above 65 KiB: spans of a coalescing page heap on granules of 64 KiB,
+ * Blocks above 64 KiB (SIZE_POOL_MAX): spans of a coalescing page heap on granules of 64 KiB,
  * and, from `huge_threshold` bytes, a mapping for each block.
  *
  * A span is a run of granules, live or free. Its first and last granule lead
@@ -56,7 +56,7 @@ extern struct list large_spans; /* head of the list of all spans, live or free *
 extern size_t large_lost;       /* bytes of huge mappings that the system did not take back: no pages, address only */
 
 /*
- * A block of at least `size` bytes (above 65 KiB, or with an alignment above
+ * A block of at least `size` bytes (above SIZE_POOL_MAX, or with an alignment above
  * it), aligned to `align`, a power of two. *zeroed says whether it is known to
  * read as zero; NULL for who writes a byte before reading it: then most of a
  * block of megabytes may have huge pages, while one that is asked for zeroed

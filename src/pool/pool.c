@@ -51,6 +51,7 @@ static uint64_t bin_mask[2];
 static struct list idle = {&idle, &idle}; /* chunks with dirty runs or without a block; front: longest */
 static struct list unused = {&unused, &unused};
 static unsigned chunk_count;
+static unsigned colour; /* of the block that was carved last */
 static unsigned join_class = SLAB_CLASSES; /* of the chains that become free runs next: each has its turn */
 static struct pool_totals totals;
 
@@ -133,6 +134,12 @@ static unsigned run_remove(struct pool_chunk *chunk, unsigned first)
     }
     chunk->map[first] = chunk->map[first + units - 1] = 0;
     return units;
+}
+
+/* Units of the block or free run that begins with that entry. */
+static unsigned units_of(uint16_t entry)
+{
+    return entry & ((entry & RUN_FREE) != 0 ? RUN_UNITS : POOL_BLOCK_UNITS);
 }
 
 /* May a run of that entry become part of a dirty one? */
@@ -262,9 +269,9 @@ static bool run_purge(const struct pool_chunk *chunk, unsigned first, unsigned u
 static void pool_end_huge_pages_locked(struct pool_chunk *chunk)
 {
     chunk->huge_pages = !os_no_huge_pages((void *)chunk->head.base, chunk->region.size);
-    for (unsigned at = 0; at < chunk->units; at += chunk->map[at] & RUN_UNITS) {
+    for (unsigned at = 0; at < chunk->units; at += units_of(chunk->map[at])) {
         if ((chunk->map[at] & RUN_CLEAN) != 0)
-            run_purge(chunk, at, chunk->map[at] & RUN_UNITS);
+            run_purge(chunk, at, units_of(chunk->map[at]));
     }
 }
 
@@ -275,7 +282,7 @@ static void pool_purge_locked(struct pool_chunk *chunk)
         pool_end_huge_pages_locked(chunk);
     for (unsigned at = 0; at < chunk->units && chunk->dirty > 0;) {
         uint16_t entry = chunk->map[at];
-        unsigned units = entry & RUN_UNITS;
+        unsigned units = units_of(entry);
         if ((entry & (RUN_FREE | RUN_CLEAN)) == RUN_FREE) {
             if (!run_purge(chunk, at, units))
                 break;
@@ -316,8 +323,10 @@ static bool pool_unmap_locked(struct pool_chunk *chunk)
 
 static _Noreturn COLD void pool_misuse(const struct slab *s, const void *p, const char *function)
 {
-    uintptr_t offset = (uintptr_t)p - s->base;
-    if (offset % POOL_UNIT != 0)
+    const struct pool_chunk *chunk = (const struct pool_chunk *)(const void *)s;
+    uint16_t entry = load_relaxed(&chunk->map[((uintptr_t)p - s->base) >> POOL_UNIT_SHIFT]);
+    bool is_free = (entry & RUN_FREE) != 0 || entry == 0;
+    if ((uintptr_t)p % CACHE_LINE != 0 || !is_free)
         fail_misuse(function, p, "interior pointer, not the start of a block", 0);
     fail_misuse(function, p, "double free, or an interior pointer: no block starts here", 0);
 }
@@ -331,8 +340,8 @@ static void pool_return_locked(struct block *list, const char *function)
         list = b->next;
         struct slab *s = registry_find(b);
         struct pool_chunk *chunk = pool_chunk_of(s);
-        unsigned units = load_relaxed(&s->tag) == TAG_POOL ? pool_units_at(s, b) : 0;
-        if (unlikely(units == 0)) {
+        unsigned units = load_relaxed(&s->tag) == TAG_POOL ? pool_units_at(s, b) : POOL_NO_BLOCK;
+        if (unlikely(units > POOL_BLOCK_UNITS)) {
             lock_release(&pool_lock);
             if (load_relaxed(&s->tag) == TAG_POOL)
                 pool_misuse(s, b, function);
@@ -435,8 +444,11 @@ static void pool_populate(const struct populate *ahead)
         os_populate((void *)start, end - start);
 }
 
-/* Units `first`.. of the run at `at`, which is in its bin, become a block; the rest stays free. */
-static void *pool_carve_locked(struct pool_chunk *chunk, unsigned at, unsigned first, unsigned units,
+/*
+ * Units `first`.. of the run at `at`, which is in its bin, become a block that
+ * begins `place` bytes behind the first; the rest stays free.
+ */
+static void *pool_carve_locked(struct pool_chunk *chunk, unsigned at, unsigned first, unsigned units, size_t place,
                                struct populate *ahead)
 {
     bool clean = (chunk->map[at] & RUN_CLEAN) != 0;
@@ -445,13 +457,13 @@ static void *pool_carve_locked(struct pool_chunk *chunk, unsigned at, unsigned f
         run_insert(chunk, at, first - at, clean);
     if (end > first + units)
         run_insert(chunk, first + units, end - first - units, clean);
-    chunk->map[first] = (uint16_t)units;
+    chunk->map[first] = (uint16_t)pool_entry(units, place);
     chunk->used += units;
     pool_list_idle_locked(chunk);
     totals.used += units * POOL_UNIT;
     if (clean)
         pool_touch_locked(chunk, first, units, ahead);
-    return (char *)chunk->head.base + first * POOL_UNIT;
+    return (char *)chunk->head.base + first * POOL_UNIT + place;
 }
 
 static uint32_t pool_find_in(unsigned clean, unsigned units)
@@ -470,8 +482,17 @@ static uint32_t pool_find_locked(unsigned units)
     return run != 0 ? run : pool_find_in(true, units);
 }
 
-static void *pool_block_locked(unsigned units, size_t align, struct populate *ahead)
+/* Where in its first unit a block begins: each further than the one before, as far as its class has room. */
+static size_t pool_place_locked(unsigned size_class)
 {
+    size_t room = size_class_footprint(size_class) - size_class_size(size_class);
+    colour = (colour + 1) % POOL_COLOURS;
+    return room == POOL_COLOUR_ROOM ? colour * CACHE_LINE : 0;
+}
+
+static void *pool_block_locked(unsigned size_class, size_t align, struct populate *ahead)
+{
+    unsigned units = pool_units(size_class);
     unsigned slack = align > POOL_UNIT ? (unsigned)(align / POOL_UNIT) - 1 : 0;
     uint32_t run = pool_find_locked(units + slack);
     if (run == 0 && pool_grow_locked())
@@ -480,12 +501,8 @@ static void *pool_block_locked(unsigned units, size_t align, struct populate *ah
         return NULL;
     unsigned at = run & RUN_UNIT;
     /* A chunk is aligned to a granule, the greatest alignment. */
-    return pool_carve_locked(run_chunk(run), at, (at + slack) & ~slack, units, ahead);
-}
-
-static unsigned pool_units(unsigned size_class)
-{
-    return (unsigned)(size_class_size(size_class) >> POOL_UNIT_SHIFT);
+    size_t place = align > CACHE_LINE ? 0 : pool_place_locked(size_class);
+    return pool_carve_locked(run_chunk(run), at, (at + slack) & ~slack, units, place, ahead);
 }
 
 /* A chain of size_class or of a class that serves it. False when none waits. */
@@ -506,7 +523,7 @@ static unsigned pool_take_chains_locked(unsigned size_class, struct pool_chain c
     if (!pool_take_chain_locked(size_class, &chain[0]))
         return 0;
     size_class = chain[0].size_class;
-    size_t blocks = TAKE_BYTES / size_class_size(size_class), count = chain[0].count;
+    size_t blocks = TAKE_BYTES / size_class_footprint(size_class), count = chain[0].count;
     unsigned chains = 1;
     for (; chains < TAKE_CHAINS && count < blocks; chains++) {
         struct pool_chain *more = &chain[chains];
@@ -544,7 +561,7 @@ size_t pool_take(unsigned *size_class, size_t want, struct block **list)
     lock_take(&pool_lock);
     unsigned chains = pool_take_chains_locked(*size_class, chain);
     while (chains == 0 && count < want && ahead.start == NULL) {
-        struct block *b = pool_block_locked(pool_units(*size_class), POOL_UNIT, &ahead);
+        struct block *b = pool_block_locked(*size_class, CACHE_LINE, &ahead);
         if (b == NULL)
             break;
         b->next = *list;
@@ -564,7 +581,7 @@ void *pool_take_aligned(unsigned size_class, size_t align)
 {
     struct populate ahead = {NULL, NULL};
     lock_take(&pool_lock);
-    void *p = pool_block_locked(pool_units(size_class), align, &ahead);
+    void *p = pool_block_locked(size_class, align, &ahead);
     lock_release(&pool_lock);
     pool_populate(&ahead);
     return p;
@@ -573,7 +590,7 @@ void *pool_take_aligned(unsigned size_class, size_t align)
 unsigned pool_class_of(const struct slab *s, const void *p, const char *function)
 {
     unsigned units = pool_units_at(s, p);
-    if (unlikely(units == 0))
+    if (unlikely(units > POOL_BLOCK_UNITS))
         pool_misuse(s, p, function);
     return pool_class_of_units[units];
 }
@@ -611,8 +628,8 @@ static void pool_give_chain_locked(const struct pool_chain *chain)
 {
     pool_look_locked(chain);
     size_t most = totals.mapped / TRANSFER_PART;
-    size_t bytes = transfer.bytes + chain->count * size_class_size(chain->size_class);
-    bool is_block = (uintptr_t)chain->first % POOL_UNIT == 0; /* else a freed block was written to */
+    size_t bytes = transfer.bytes + chain->count * size_class_footprint(chain->size_class);
+    bool is_block = (uintptr_t)chain->first % CACHE_LINE == 0; /* else a freed block was written to */
     if (!is_block || bytes > (most > TRANSFER_LEAST ? most : TRANSFER_LEAST) ||
         !transfer_put(chain->size_class, chain->first, chain->count))
         pool_return_locked(chain->first, "free");
@@ -684,7 +701,7 @@ static void pool_audit_chunk(const struct pool_chunk *chunk, struct pool_audit *
         uint16_t entry = chunk->map[at];
         uintptr_t address = chunk->head.base + at * POOL_UNIT;
         bool is_free = (entry & RUN_FREE) != 0;
-        units = entry & RUN_UNITS;
+        units = units_of(entry);
         if (units == 0 || at + units > chunk->units) {
             audit->mismatches += fail_audit(audit->fd, "pool", address, "neither a block nor a free run starts here");
             return;
@@ -744,7 +761,7 @@ static void pool_audit_transfer(struct pool_audit *audit)
         for (unsigned depth = 0; depth < transfer.count[c - SLAB_CLASSES]; depth++) {
             size_t count;
             const struct block *first = transfer_look(c, depth, &count);
-            bytes += count * size_class_size(c);
+            bytes += count * size_class_footprint(c);
             pool_audit_chain(audit, c, first, count);
         }
     }

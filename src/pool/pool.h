@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Blocks of 8 to 65 KiB: a coalescing heap of units of 1 KiB that all threads
+ * Blocks of 8 to 64 KiB: a coalescing heap of units of 1 KiB that all threads
  * share, and in front of it an arena for each thread.
  *
  *   arena   the thread's bins of the pool classes (in its heap): popped and
@@ -8,13 +8,16 @@
  *           several blocks at a time
  *   pool    chunks of 1 to 8 MiB, one lock
  *
- *   chunk   | block, 9 | free, 12    | block, 40 ........ | free, clean, to the end |
+ *   chunk   |.block, 9.| free, 12    |...block, 40 ......| free, clean, to the end |
  *   map       9 0 .. 0   F n n p p F   40 0 ........... 0   C n n p p ...... C
  *
+ * A block begins with one of the first eight cache lines of its first unit, each
+ * with another than the one before (its colour: base/size_class.h).
+ *
  * `map` has an entry for each unit. The first entry of a block is its number
- * of units; the first and the last of a free run are FREE | units, so that a
- * block that is freed finds both neighbours; all other entries are 0, except
- * the links of a free run in its bin, which are marked FREE as well. So any
+ * of units and its colour; the first and the last of a free run are FREE | units,
+ * so that a block that is freed finds both neighbours; all other entries are 0,
+ * except the links of a free run in its bin, which are marked FREE as well. So any
  * address tells whether a block starts there, and of memory of the program only
  * the first word of a free block in an arena or chain, its link, is written.
  *
@@ -47,9 +50,13 @@
 #define POOL_CHUNK_MAX (8 * MIB)
 #define POOL_CHUNK_UNITS (POOL_CHUNK_MAX / POOL_UNIT)
 /* In an entry of the map: */
-#define POOL_RUN_FREE 0x8000u /* makes it negative */
+#define POOL_RUN_FREE 0x8000u
 #define POOL_RUN_CLEAN 0x4000u
 #define POOL_RUN_UNITS 0x3fffu
+/* Of a block: its units, and above them the cache line where it begins, from 1 on. */
+#define POOL_BLOCK_UNITS 0x7fu
+#define POOL_PLACE_SHIFT 1
+#define POOL_NO_BLOCK (POOL_BLOCK_UNITS + 1)
 
 /* Guarded by pool_lock, except what says otherwise. */
 struct pool_chunk {
@@ -67,11 +74,20 @@ struct pool_chunk {
     uint16_t map[POOL_CHUNK_UNITS];
 };
 
-/* Units of the block that starts at p, in the unit that the map has `entry` for; 0: none does. */
+/* Entry of a block of so many units that begins `place` bytes, a multiple of a cache line, behind its first unit. */
+static inline unsigned pool_entry(unsigned units, size_t place)
+{
+    return (unsigned)(place + CACHE_LINE) << POOL_PLACE_SHIFT | units;
+}
+
+/*
+ * Units of the block that starts at p, in the unit that the map has `entry` for;
+ * more than POOL_BLOCK_UNITS: none does. It begins at another place, or the entry
+ * is that of a free run, whose sign is above all places, or of no start, 0.
+ */
 static inline unsigned pool_units_of_entry(uint16_t entry, const void *p)
 {
-    bool is_block = (int16_t)entry > 0; /* neither 0 nor FREE, the sign */
-    return is_block && (uintptr_t)p % POOL_UNIT == 0 ? entry : 0;
+    return likely((uintptr_t)p % CACHE_LINE == 0) ? entry ^ pool_entry(0, (uintptr_t)p % POOL_UNIT) : POOL_NO_BLOCK;
 }
 
 /* The same for p, an address of the chunk with descriptor `s`. */
@@ -107,7 +123,7 @@ size_t pool_take(unsigned *size_class, size_t want, struct block **list);
 void *pool_take_aligned(unsigned size_class, size_t align);
 /* Give blocks back, linked, of any classes. Ends the program when one is free already. */
 void pool_give(struct block *list, const char *function);
-/* Linked blocks of one class, 1 to 1023. */
+/* Linked blocks of one class, 1 to 63. */
 struct pool_chain {
     struct block *first;
     size_t count;

@@ -3,7 +3,7 @@
 
 #include "pool/pool.h"
 
-#define COUNT_MASK (POOL_UNIT - 1)
+#define COUNT_MASK ((uintptr_t)CACHE_LINE - 1)
 
 struct transfer transfer;
 
@@ -13,7 +13,7 @@ bool transfer_put(unsigned size_class, struct block *first, size_t count)
     if (transfer.count[c] == TRANSFER_DEPTH)
         return false;
     transfer.chain[transfer.count[c]++][c] = (uintptr_t)first | count;
-    transfer.bytes += count * size_class_size(size_class);
+    transfer.bytes += count * size_class_footprint(size_class);
     return true;
 }
 
@@ -30,6 +30,6 @@ struct block *transfer_take(unsigned size_class, size_t *count)
     if (transfer.count[c] == 0)
         return NULL;
     struct block *first = transfer_look(size_class, --transfer.count[c], count);
-    transfer.bytes -= *count * size_class_size(size_class);
+    transfer.bytes -= *count * size_class_footprint(size_class);
     return first;
 }

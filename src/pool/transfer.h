@@ -5,7 +5,7 @@
  *
  *   class          9k     10k     11k ...
  *   depth 0      first|n first|n    0        first block of a chain | its blocks: blocks
- *         1      first|n    0       0        are aligned to a KiB, so that both fit a word
+ *         1      first|n    0       0        are aligned to a cache line: both fit a word
  *         2         0       0       0
  *   count           2       1       0
  *
@@ -27,11 +27,11 @@
 struct transfer {
     uint16_t count[TRANSFER_CLASSES];
     uintptr_t chain[TRANSFER_DEPTH][TRANSFER_CLASSES];
-    size_t bytes; /* of the blocks of all chains */
+    size_t bytes; /* of the units of all chains */
 };
 extern struct transfer transfer;
 
-/* Leave `count` linked blocks of a class, 1 to 1023. False when there is no room for one more chain. */
+/* Leave `count` linked blocks of a class, 1 to 63. False when there is no room for one more chain. */
 bool transfer_put(unsigned size_class, struct block *first, size_t count);
 /* The chain of a class at a depth below its count, left where it is, and its length at *count. */
 struct block *transfer_look(unsigned size_class, unsigned depth, size_t *count);

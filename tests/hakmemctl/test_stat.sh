@@ -64,7 +64,7 @@ true_of '.memory | .all.mapped == .slabs.mapped + .pool.mapped + .large.mapped +
 true_of '.memory | .all.live == .slabs.live + .pool.live + .large.live'
 true_of '([.classes[] | select(.kind == "slab").live] | add) == .memory.slabs.live' .classes
 true_of '([.classes[] | select(.kind == "pool").live] | add) == .memory.pool.live' .classes
-true_of '([.classes[] | (.binned_blocks + .returning_blocks + .freed_blocks + (if .kind == "slab" then .uncarved_blocks - .untouched_blocks else 0 end)) * .block_size] | add) + .layers.cached_slabs == .memory.all.cached' .classes
+true_of '([.classes[] | (.binned_blocks + .returning_blocks + .freed_blocks + (if .kind == "slab" then .uncarved_blocks - .untouched_blocks else 0 end)) * .footprint] | add) + .layers.cached_slabs == .memory.all.cached' .classes
 true_of '.layers.slabs_in_classes == ([.classes[].slabs] | add)' .layers
 true_of '([.heaps[].slabs] | add) == .layers.slabs_in_classes' .heaps
 true_of '.layers.cached_returning > 0' .layers

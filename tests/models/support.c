@@ -21,8 +21,9 @@ const struct size_class size_class_table[CLASS_COUNT] = {
     {SIZE_OF_TWO, 2, 2, 1, ((1ull << 32) + SIZE_OF_TWO - 1) / SIZE_OF_TWO},
     {SIZE_OF_THREE, 3, 1, 2, ((1ull << 32) + SIZE_OF_THREE - 1) / SIZE_OF_THREE},
 };
+const uint32_t size_class_footprints[CLASS_COUNT];
 const uint8_t size_class_of_steps[SIZE_SLAB_MAX / BLOCK_ALIGN + 1] = {1, 1, 2};
-const uint8_t pool_class_of_kib[POOL_UNITS_MAX + 1], pool_class_of_units[POOL_UNITS_MAX + 1];
+const uint8_t pool_class_of_need[POOL_UNITS_MAX + 1], pool_class_of_units[POOL_UNITS_MAX + 1];
 
 struct options hakmem_options = {.merged_cache = true};
 /* A thread may hold something, so that its bins outlive it, and no whole slab. */

@@ -25,6 +25,13 @@ size_t slabs_in_use(void)
     return totals.slabs_used;
 }
 
+size_t footprint_of(const void *p)
+{
+    const struct slab *s = registry_find(p);
+
+    return s->tag == TAG_POOL ? size_class_footprint(pool_class_of(s, p, "test")) : heap_usable(p, "test");
+}
+
 size_t pool_in_use(void)
 {
     struct pool_totals totals;
@@ -198,7 +205,7 @@ static void check_bins(const struct heap *h)
                 continue;
             }
             require(s->tag == TAG_POOL && pool_class_of(s, b, "test") == c);
-            bytes += size_class_size(c);
+            bytes += size_class_footprint(c);
         }
     }
     require(bytes == h->arena_bytes);

@@ -35,5 +35,7 @@ void run_in_thread(void (*body)(void *), void *argument);
 /* Slabs and bytes that somebody uses. */
 size_t slabs_in_use(void);
 size_t pool_in_use(void);
+/* Bytes of memory that the live block p takes: in the pool, of whole units. */
+size_t footprint_of(const void *p);
 
 #endif

@@ -32,6 +32,18 @@ static inline int end(void **state)
     return totals().used == 0 && pool_audit(STDERR_FILENO) == 0 ? 0 : -1;
 }
 
+/* The most that a block of so many units can hold, of those that have colours. */
+static inline size_t room(unsigned units)
+{
+    return units * POOL_UNIT - POOL_COLOUR_ROOM;
+}
+
+/* The first unit of a block, whatever its colour. */
+static inline char *first_unit(void *p)
+{
+    return (char *)p - (uintptr_t)p % POOL_UNIT;
+}
+
 /* One block for a request of `size` bytes. */
 static inline char *take(size_t size)
 {
@@ -52,13 +64,14 @@ static inline void give(void *p)
     pool_give(b, "free");
 }
 
-/* A descriptor's view of an address. */
+/* A descriptor's view of an address: units of the block that starts there; 0: none does. */
 static inline unsigned units_at(const void *p)
 {
     const struct slab *s = registry_find((const void *)((uintptr_t)p & ~(BLOCK_ALIGN - 1)));
 
     assert_int_equal(s->tag, TAG_POOL);
-    return pool_units_at(s, p);
+    unsigned units = pool_units_at(s, p);
+    return units <= POOL_BLOCK_UNITS ? units : 0;
 }
 
 #endif

@@ -61,8 +61,10 @@ static void a_look_is_at_three_quarters_and_stays_within_the_block(void **state)
     (void)state;
     assert_true(map != MAP_FAILED);
     assert_int_equal(mprotect(map + 64 * KIB, 64 * KIB, PROT_READ | PROT_WRITE), 0);
-    for (size_t size = 10 * KIB; size <= 64 * KIB; size += KIB) {
-        for (size_t offset = 0; offset < 4 * KIB && size + offset <= 64 * KIB; offset += KIB) {
+    for (unsigned c = SLAB_CLASSES; c < CLASS_LAST; c++) {
+        size_t size = size_class_size(c);
+
+        for (size_t offset = 0; offset < 4 * KIB && size + offset <= 64 * KIB; offset += CACHE_LINE) {
             char *block = map + 2 * 64 * KIB - size - offset; /* that of offset 0 ends where no access is */
             char *piece;
 
@@ -70,13 +72,13 @@ static void a_look_is_at_three_quarters_and_stays_within_the_block(void **state)
             filling.history = 0;
             filling_ask();
             piece = filling_look(block, size);
-            assert_true(piece >= block + KIB && piece + PAGE <= block + size);
+            assert_true(piece >= block + CACHE_LINE && piece + PAGE <= block + size);
             assert_true(piece + PAGE >= block + size / 2 && piece <= block + size / 4 * 3);
             memset(block, 1, size);
             memset(piece, 0, PAGE);
             assert_ptr_equal(filling_look(block, size), piece);
             assert_int_equal(filling.history, 0);
-            piece[offset + KIB - 1] = 1;
+            piece[offset] = 1;
             assert_null(filling_look(block, size));
             assert_int_equal(filling.history, 1);
         }

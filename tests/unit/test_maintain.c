@@ -33,7 +33,7 @@ static struct hakmem_stats stats(void)
     return now;
 }
 
-/* Blocks of every layer; returns the bytes of them as block sizes. */
+/* Blocks of every layer; returns the bytes that they take. */
 static size_t fill(void)
 {
     static const size_t size[] = {24, 700, 9000, 50000, 100000};
@@ -42,7 +42,7 @@ static size_t fill(void)
     for (size_t i = 0; i < MANY; i++) {
         block[i] = heap_alloc(mine, size[i % 5]);
         assert_non_null(block[i]);
-        bytes += heap_usable(block[i], "test");
+        bytes += footprint_of(block[i]);
     }
     return bytes;
 }

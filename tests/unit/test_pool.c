@@ -27,16 +27,40 @@ static void a_block_has_its_size_its_class_and_its_unit(void **state)
         char *p = (char *)list;
         struct slab *s = registry_find(p);
 
-        assert_int_equal((uintptr_t)p % POOL_UNIT, 0);
+        assert_int_equal((uintptr_t)p % CACHE_LINE, 0);
+        assert_true(p + size_class_size(c) <= first_unit(p) + size_class_footprint(c));
         assert_null(s->owner);
-        assert_int_equal(units_at(p) * POOL_UNIT, size_class_size(c));
+        assert_int_equal(units_at(p) * POOL_UNIT, size_class_footprint(c));
         assert_int_equal(pool_class_of(s, p, "free"), c);
-        assert_int_equal(totals().used, size_class_size(c));
+        assert_int_equal(totals().used, size_class_footprint(c));
         memset(p, 1, size_class_size(c));
         assert_int_equal(pool_audit(STDERR_FILENO), 0);
         give(p);
         assert_int_equal(totals().used, 0);
     }
+}
+
+/* Whoever takes eight blocks in a row, whatever their classes, has their first lines in eight sets of the cache. */
+static void blocks_begin_each_at_another_line_of_their_unit_unless_they_are_to_be_aligned(void **state)
+{
+    char *block[POOL_COLOURS];
+    unsigned places = 0, exact = size_class_of_aligned(32 * KIB);
+    struct block *pages;
+
+    (void)state;
+    for (unsigned i = 0; i < POOL_COLOURS; i++) {
+        block[i] = take(room(i % 2 == 0 ? 10 : 65));
+        places |= 1u << (uintptr_t)block[i] % POOL_UNIT / CACHE_LINE;
+    }
+    assert_int_equal(places, (1u << POOL_COLOURS) - 1);
+    for (unsigned i = 0; i < POOL_COLOURS; i++) {
+        assert_int_equal(pool_take(&exact, 1, &pages), 1);
+        assert_int_equal((uintptr_t)pages % POOL_UNIT, 0);
+        give(block[i]);
+        block[i] = (char *)pages;
+    }
+    for (unsigned i = 0; i < POOL_COLOURS; i++)
+        give(block[i]);
 }
 
 static void several_blocks_come_linked_and_go_back_linked_whatever_their_classes(void **state)
@@ -54,7 +78,7 @@ static void several_blocks_come_linked_and_go_back_linked_whatever_their_classes
         for (struct block *b = list; b != NULL; b = b->next, length++)
             last = b;
         assert_int_equal(length, got);
-        count += got * size_class_size(c);
+        count += got * size_class_footprint(c);
         last->next = all;
         all = list;
     }
@@ -69,13 +93,13 @@ static void a_chunk_is_used_to_its_last_unit_and_free_runs_join_again(void **sta
 
     (void)state;
     for (unsigned i = 0; i < 60; i++)
-        block[i] = take(i < 59 ? 17 * KIB : 21 * KIB);
+        block[i] = take(room(i < 59 ? 17 : 21));
     mapped = totals().mapped;
     assert_int_equal(mapped, MIB); /* pool_arena_init */
     for (unsigned i = 0; i < 60; i++)
         give(block[i * 37 % 60]); /* in no order */
     for (unsigned i = 0; i < 15; i++)
-        large[i] = take(65 * KIB);
+        large[i] = take(room(65));
     assert_int_equal(totals().mapped, mapped);
     for (unsigned i = 0; i < 15; i++)
         give(large[i]);
@@ -83,18 +107,18 @@ static void a_chunk_is_used_to_its_last_unit_and_free_runs_join_again(void **sta
 
 static void a_free_run_joins_both_neighbours(void **state)
 {
-    char *a = take(10 * KIB), *b = take(11 * KIB), *c = take(14 * KIB), *end_of_run = take(10 * KIB);
+    char *a = take(room(10)), *b = take(room(11)), *c = take(room(14)), *end_of_run = take(room(10));
     char *whole;
 
     (void)state;
-    assert_ptr_equal(b, a + 10 * KIB);
-    assert_ptr_equal(c, b + 11 * KIB);
+    assert_ptr_equal(first_unit(b), first_unit(a) + 10 * KIB);
+    assert_ptr_equal(first_unit(c), first_unit(b) + 11 * KIB);
     give(a);
     give(c);
     give(b);
     assert_int_equal(totals().dirty, 35 * KIB);
-    whole = take(35 * KIB);
-    assert_ptr_equal(whole, a);
+    whole = take(room(35));
+    assert_ptr_equal(first_unit(whole), first_unit(a));
     assert_int_equal(totals().dirty, 0);
     give(whole);
     give(end_of_run);
@@ -102,27 +126,27 @@ static void a_free_run_joins_both_neighbours(void **state)
 
 static void the_smallest_run_that_fits_serves(void **state)
 {
-    static const size_t run[] = {41 * KIB, 13 * KIB, 10 * KIB, 21 * KIB, 15 * KIB};
+    static const unsigned run[] = {41, 13, 10, 21, 15};
     char *hole[5], *wall[5], *p;
 
     (void)state;
     for (unsigned i = 0; i < 5; i++) {
-        hole[i] = take(run[i]);
-        wall[i] = take(10 * KIB);
+        hole[i] = take(room(run[i]));
+        wall[i] = take(room(10));
     }
     for (unsigned i = 0; i < 5; i++)
         give(hole[i]);
-    p = take(11 * KIB);
-    assert_ptr_equal(p, hole[1]);
+    p = take(room(11));
+    assert_ptr_equal(first_unit(p), first_unit(hole[1]));
     give(p);
-    p = take(14 * KIB);
-    assert_ptr_equal(p, hole[4]);
+    p = take(room(14));
+    assert_ptr_equal(first_unit(p), first_unit(hole[4]));
     give(p);
-    p = take(19 * KIB);
-    assert_ptr_equal(p, hole[3]);
+    p = take(room(19));
+    assert_ptr_equal(first_unit(p), first_unit(hole[3]));
     give(p);
-    p = take(10 * KIB);
-    assert_ptr_equal(p, hole[2]);
+    p = take(room(10));
+    assert_ptr_equal(first_unit(p), first_unit(hole[2]));
     give(p);
     for (unsigned i = 0; i < 5; i++)
         give(wall[i]);
@@ -130,12 +154,12 @@ static void the_smallest_run_that_fits_serves(void **state)
 
 static void resident_memory_serves_before_untouched_memory_that_fits_better(void **state)
 {
-    char *first = take(61 * KIB), *wall = take(10 * KIB), *again;
+    char *first = take(room(61)), *wall = take(room(10)), *again;
 
     (void)state;
     give(first);
-    again = take(10 * KIB);
-    assert_ptr_equal(again, first);
+    again = take(room(10));
+    assert_ptr_equal(first_unit(again), first_unit(first));
     give(again);
     give(wall);
 }
@@ -163,34 +187,34 @@ static void give_chain(unsigned size_class, struct block *first, size_t count)
 
 static void a_chain_is_taken_whole_by_the_next_who_needs_its_class_or_one_that_it_serves(void **state)
 {
-    struct block *chain = take_linked(21 * KIB, 3), *got;
-    unsigned c = size_class_of(15 * KIB);
+    struct block *chain = take_linked(room(21), 3), *got;
+    unsigned c = size_class_of(room(15));
 
     (void)state;
-    give_chain(size_class_of(21 * KIB), chain, 3);
+    give_chain(size_class_of(room(21)), chain, 3);
     assert_int_equal(totals().used, 0);
     assert_int_equal(totals().dirty, 63 * KIB);
     assert_int_equal(pool_audit(STDERR_FILENO), 0);
     assert_int_equal(pool_take(&c, 2, &got), 2); /* 6 KiB of 15 are too much */
-    assert_int_equal(c, size_class_of(15 * KIB));
+    assert_int_equal(c, size_class_of(room(15)));
     pool_give(got, "free");
-    give_chain(size_class_of(21 * KIB), take_linked(21 * KIB, 3), 3);
-    c = size_class_of(16 * KIB);
+    give_chain(size_class_of(room(21)), take_linked(room(21), 3), 3);
+    c = size_class_of(room(17));
     assert_int_equal(pool_take(&c, 1, &got), 3);
-    assert_int_equal(c, size_class_of(21 * KIB));
+    assert_int_equal(c, size_class_of(room(21)));
     assert_int_equal(totals().used, 63 * KIB);
     pool_give(got, "free");
 }
 
 static void a_chain_becomes_free_runs_when_no_run_fits(void **state)
 {
-    struct block *chain = take_linked(21 * KIB, 3);
-    char *wall = take(10 * KIB), *whole;
+    struct block *chain = take_linked(room(21), 3);
+    char *wall = take(room(10)), *whole;
 
     (void)state;
-    give_chain(size_class_of(21 * KIB), chain, 3);
-    whole = take(63 * KIB);
-    assert_ptr_equal(whole + 42 * KIB, chain); /* the three lay beside each other */
+    give_chain(size_class_of(room(21)), chain, 3);
+    whole = take(room(63));
+    assert_ptr_equal(first_unit(whole) + 42 * KIB, first_unit(chain)); /* the three lay beside each other */
     assert_int_equal(totals().dirty, 0);
     give(whole);
     give(wall);
@@ -204,11 +228,11 @@ static void no_more_are_joined_at_once_than_a_few_hundred_blocks(void **state)
 
     (void)state;
     for (unsigned i = 0; i < 30; i++)
-        chain[i] = (struct pool_chain){take_linked(9 * KIB, 12), 12, size_class_of(9 * KIB)};
+        chain[i] = (struct pool_chain){take_linked(room(9), 12), 12, size_class_of(room(9))};
     pool_give_chains(chain, 30);
     waited = transfer.bytes;
     assert_int_equal(waited, 360 * 9 * KIB);
-    p = take(61 * KIB);
+    p = take(room(61));
     assert_int_equal(transfer.bytes, waited - 264 * 9 * KIB); /* 22 chains are the first 256 blocks */
     assert_int_equal(pool_audit(STDERR_FILENO), 0);
     give(p);
@@ -218,9 +242,9 @@ static void no_more_are_joined_at_once_than_a_few_hundred_blocks(void **state)
 
 static void give_a_chain_that_begins_inside_of_a_block(void)
 {
-    char *p = take(10 * KIB);
+    char *p = take(room(10));
 
-    give_chain(size_class_of(10 * KIB), (struct block *)(void *)(p + BLOCK_ALIGN), 1);
+    give_chain(size_class_of(room(10)), (struct block *)(void *)(p + BLOCK_ALIGN), 1);
 }
 
 static void a_chain_that_does_not_begin_with_a_block_ends_the_program(void **state)
@@ -235,12 +259,12 @@ static void more_than_four_mib_do_not_wait_of_a_small_heap(void **state)
 {
     enum { WAIT = 124 };
     static struct block *chain[WAIT + 2];
-    unsigned c = size_class_of(33 * KIB);
+    unsigned c = size_class_of(room(33));
     struct block *got;
 
     (void)state;
     for (unsigned i = 0; i < WAIT + 2; i++)
-        chain[i] = take_linked(33 * KIB, 1);
+        chain[i] = take_linked(room(33), 1);
     for (unsigned i = 0; i < WAIT + 1; i++)
         give_chain(c, chain[i], 1);
     assert_int_equal(totals().used, 33 * KIB);
@@ -256,18 +280,18 @@ static void more_than_four_mib_do_not_wait_of_a_small_heap(void **state)
 static void short_chains_are_left_and_taken_together(void **state)
 {
     struct pool_chain chain[12];
-    unsigned c = size_class_of(13 * KIB), larger = size_class_of(17 * KIB);
+    unsigned c = size_class_of(room(13)), larger = size_class_of(room(17));
     struct block *got, *other;
 
     (void)state;
     for (unsigned i = 1; i < 12; i++)
-        chain[i] = (struct pool_chain){take_linked(13 * KIB, 2), 2, c};
-    chain[0] = (struct pool_chain){take_linked(17 * KIB, 2), 2, larger};
+        chain[i] = (struct pool_chain){take_linked(room(13), 2), 2, c};
+    chain[0] = (struct pool_chain){take_linked(room(17), 2), 2, larger};
     uint32_t sections = lock_sections(&pool_lock);
     pool_give_chains(chain, 12);
     assert_int_equal(lock_sections(&pool_lock), sections + 1);
     assert_int_equal(pool_take(&c, 1, &got), 10); /* 130 KiB: two of the largest blocks */
-    assert_int_equal(c, size_class_of(13 * KIB));
+    assert_int_equal(c, size_class_of(room(13)));
     assert_int_equal(lock_sections(&pool_lock), sections + 2);
     other = got;
     for (unsigned i = 11; i > 6; i--) {
@@ -275,7 +299,7 @@ static void short_chains_are_left_and_taken_together(void **state)
         other = other->next->next;
     }
     assert_null(other);
-    c = size_class_of(15 * KIB);
+    c = size_class_of(room(15));
     assert_int_equal(pool_take(&c, 1, &other), 2); /* of one class only */
     assert_int_equal(c, larger);
     assert_int_equal(pool_audit(STDERR_FILENO), 0);
@@ -287,12 +311,12 @@ static void short_chains_are_left_and_taken_together(void **state)
 static void no_more_than_eight_chains_are_taken_together(void **state)
 {
     struct pool_chain chain[9];
-    unsigned c = size_class_of(10 * KIB);
+    unsigned c = size_class_of(room(10));
     struct block *got;
 
     (void)state;
     for (unsigned i = 0; i < 9; i++)
-        chain[i] = (struct pool_chain){take_linked(10 * KIB, 1), 1, c};
+        chain[i] = (struct pool_chain){take_linked(room(10), 1), 1, c};
     pool_give_chains(chain, 9);
     assert_int_equal(pool_take(&c, 1, &got), 8);
     pool_give(got, "free");
@@ -303,13 +327,13 @@ static void no_more_than_eight_chains_are_taken_together(void **state)
 
 static void what_waits_is_no_more_than_a_trim_may_keep_or_goes_back(void **state)
 {
-    char *wall = take(10 * KIB);
+    char *wall = take(room(10));
 
     (void)state;
-    give_chain(size_class_of(21 * KIB), take_linked(21 * KIB, 3), 3);
+    give_chain(size_class_of(room(21)), take_linked(room(21), 3), 3);
     assert_int_equal(pool_trim(MIB), 0);
     assert_int_equal(totals().dirty, 63 * KIB);
-    give_chain(size_class_of(21 * KIB), take_linked(21 * KIB, 3), 3);
+    give_chain(size_class_of(room(21)), take_linked(room(21), 3), 3);
     assert_int_equal(pool_trim(0), 63 * KIB);
     assert_int_equal(totals().dirty, 0);
     give(wall);
@@ -317,10 +341,10 @@ static void what_waits_is_no_more_than_a_trim_may_keep_or_goes_back(void **state
 
 static void a_damaged_chain_is_found_by_the_audit(void **state)
 {
-    struct block *chain = take_linked(21 * KIB, 2), *second = chain->next;
+    struct block *chain = take_linked(room(21), 2), *second = chain->next;
 
     (void)state;
-    give_chain(size_class_of(21 * KIB), chain, 2);
+    give_chain(size_class_of(room(21)), chain, 2);
     chain->next = NULL;
     assert_int_equal(pool_audit(-1), 1);
     chain->next = chain;
@@ -332,17 +356,17 @@ static void a_damaged_chain_is_found_by_the_audit(void **state)
 
 static void a_block_is_aligned_to_any_power_of_two_up_to_64_kib(void **state)
 {
-    char *block[28];
+    char *block[40];
     unsigned count = 0;
 
     (void)state;
-    for (size_t align = KIB; align <= 64 * KIB; align *= 2) {
+    for (size_t align = 2 * CACHE_LINE; align <= 64 * KIB; align *= 2) {
         for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c += 9) {
             char *p = pool_take_aligned(c, align);
 
             assert_non_null(p);
             assert_int_equal((uintptr_t)p % align, 0);
-            assert_int_equal(units_at(p) * POOL_UNIT, size_class_size(c));
+            assert_int_equal(units_at(p) * POOL_UNIT, size_class_footprint(c));
             memset(p, 1, size_class_size(c));
             assert_int_equal(pool_audit(STDERR_FILENO), 0);
             block[count++] = p;
@@ -357,16 +381,16 @@ static void a_block_is_aligned_to_any_power_of_two_up_to_64_kib(void **state)
 /* Of a chunk of 1 MiB at `base`, exactly the blocks at block[0..count) start one. */
 static void assert_only_these(const char *base, char *const *block, size_t count)
 {
-    for (size_t unit = 0; unit < MIB / POOL_UNIT; unit++) {
-        const char *at = base + unit * POOL_UNIT;
+    for (size_t line = 0; line < MIB / CACHE_LINE; line++) {
+        const char *at = base + line * CACHE_LINE;
         bool starts = false;
 
         for (size_t i = 0; i < count; i++)
             starts |= at == block[i];
         if ((units_at(at) != 0) != starts)
-            fail_msg("unit %zu: %u units, although %s starts there", unit, units_at(at),
+            fail_msg("line %zu: %u units, although %s starts there", line, units_at(at),
                      starts ? "a block" : "none");
-        for (size_t inside = 1; inside < POOL_UNIT; inside += 111)
+        for (size_t inside = 1; inside < CACHE_LINE; inside += 21)
             assert_int_equal(units_at(at + inside), 0);
     }
 }
@@ -379,7 +403,7 @@ static void only_the_start_of_a_live_block_has_units(void **state)
 
     (void)state;
     for (size_t i = 0; i < count; i++)
-        block[i] = take(10 * KIB + i % 13 * KIB);
+        block[i] = take(room(10) + i % 13 * KIB);
     assert_int_equal(totals().mapped, MIB);
     base = (char *)registry_find(block[0])->base;
     assert_only_these(base, block, count);
@@ -398,6 +422,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_block_has_its_size_its_class_and_its_unit),
+        TEST(blocks_begin_each_at_another_line_of_their_unit_unless_they_are_to_be_aligned),
         TEST(several_blocks_come_linked_and_go_back_linked_whatever_their_classes),
         TEST(a_chunk_is_used_to_its_last_unit_and_free_runs_join_again),
         TEST(a_free_run_joins_both_neighbours),

@@ -24,7 +24,7 @@ static void free_memory_goes_back_to_the_cap_when_it_is_half_above_it(void **sta
     OPTION_SET(superslab_cache) = 4 * MIB;
     OPTION_SET(superslab_cache_percent) = 0;
     for (int i = 0; i < MANY; i++)
-        block[i] = take(65 * KIB);
+        block[i] = take(room(65));
     for (int i = 0; i < MANY; i++) {
         give(block[i]);
         assert_true(totals().dirty <= 6 * MIB);
@@ -38,7 +38,7 @@ static void a_trim_leaves_at_most_what_it_is_told_and_no_chunk_without_a_block(v
 
     (void)state;
     for (int i = 0; i < MANY; i++)
-        block[i] = take(21 * KIB);
+        block[i] = take(room(21));
     for (int i = 1; i < MANY; i++)
         give(block[i]);
     for (size_t keep = 8 * MIB; keep >= KIB; keep /= 2) {
@@ -59,30 +59,31 @@ static void a_trim_leaves_at_most_what_it_is_told_and_no_chunk_without_a_block(v
 
 static void a_purged_run_reads_as_zero_and_the_blocks_beside_it_are_whole(void **state)
 {
-    char *before = take(10 * KIB), *middle = take(41 * KIB), *after = take(11 * KIB);
+    char *before = take(room(10)), *middle = take(room(41)), *after = take(room(11));
     size_t page = os_page_size();
 
     (void)state;
-    pattern_fill(before, 10 * KIB, 1);
-    pattern_fill(after, 11 * KIB, 2);
-    memset(middle, 1, 41 * KIB);
+    pattern_fill(before, room(10), 1);
+    pattern_fill(after, room(11), 2);
+    memset(middle, 1, room(41));
     give(middle);
     assert_int_equal(pool_trim(0), 41 * KIB);
-    assert_true(pattern_holds(before, 10 * KIB, before, 10 * KIB, 1));
-    assert_true(pattern_holds(after, 11 * KIB, after, 11 * KIB, 2));
-    assert_ptr_equal(take(41 * KIB), middle);
-    char *whole = (char *)bits_round_up((uintptr_t)middle + sizeof(struct block), page);
+    assert_true(pattern_holds(before, room(10), before, room(10), 1));
+    assert_true(pattern_holds(after, room(11), after, room(11), 2));
+    char *again = take(room(41));
+    assert_ptr_equal(first_unit(again), first_unit(middle));
+    char *whole = (char *)bits_round_up((uintptr_t)again + sizeof(struct block), page);
     if (page <= 16 * KIB)
         assert_true(all_zero(whole, page));
     give(before);
-    give(middle);
+    give(again);
     give(after);
 }
 
 static void only_what_is_older_than_the_delay_goes_back(void **state)
 {
     uint64_t before = os_now_ms();
-    char *kept = take(10 * KIB), *p = take(61 * KIB);
+    char *kept = take(room(10)), *p = take(room(61));
 
     (void)state;
     OPTION_SET(purge_delay) = 3600000;
@@ -111,7 +112,7 @@ static void what_is_mapped_ahead_serves_without_a_call_to_the_system(void **stat
     assert_int_equal(totals().mapped, mapped);
     uint64_t calls = os_memory_calls();
     for (unsigned i = 0; i < 32; i++)
-        block[i] = take(61 * KIB);
+        block[i] = take(room(61));
     assert_int_equal(os_memory_calls(), calls);
     for (unsigned i = 0; i < 32; i++)
         give(block[i]);
@@ -131,18 +132,19 @@ static void without_memory_there_is_no_block_and_nothing_is_lost(void **state)
     assert_int_equal(pool_prewarm(MIB), 0);
     assert_int_equal(totals().mapped, 0);
     os_fail_after(-1);
-    p = take(65 * KIB);
+    p = take(room(65));
     os_fail_after(0);
     give(p);
-    assert_ptr_equal(take(65 * KIB), p); /* what came back still serves */
+    char *again = take(room(65)); /* what came back still serves */
+    assert_ptr_equal(first_unit(again), first_unit(p));
     os_fail_after(-1);
-    give(p);
+    give(again);
 }
 
 /* ---- at random ---- */
 
 static char *held[MANY];
-static size_t held_size[MANY];
+static size_t held_size[MANY], held_footprint[MANY];
 
 static void random_step(uint64_t *random, size_t at)
 {
@@ -150,14 +152,15 @@ static void random_step(uint64_t *random, size_t at)
     size_t align = (size_t)1 << random_below(random, 17);
 
     if (held[at] != NULL) {
-        assert_int_equal(units_at(held[at]) * POOL_UNIT, held_size[at]);
+        assert_int_equal(units_at(held[at]) * POOL_UNIT, held_footprint[at]);
         assert_true(pattern_holds(held[at], held_size[at], held[at], held_size[at], at));
         give(held[at]);
         held[at] = NULL;
         return;
     }
     held_size[at] = size_class_size(size_class_of(size));
-    held[at] = align > POOL_UNIT ? pool_take_aligned(size_class_of(size), align) : take(size);
+    held_footprint[at] = size_class_footprint(size_class_of(size));
+    held[at] = align > CACHE_LINE ? pool_take_aligned(size_class_of(size), align) : take(size);
     assert_non_null(held[at]);
     pattern_fill(held[at], held_size[at], at);
 }
@@ -175,9 +178,9 @@ static void any_sequence_of_takes_and_gives_keeps_content_and_counts(void **stat
         size_t most = step / (STEPS / 4) % 2 == 0 ? 60 : MANY;
         size_t at = random_below(&random, most);
 
-        used -= held[at] != NULL ? held_size[at] : 0;
+        used -= held[at] != NULL ? held_footprint[at] : 0;
         random_step(&random, at);
-        used += held[at] != NULL ? held_size[at] : 0;
+        used += held[at] != NULL ? held_footprint[at] : 0;
         assert_int_equal(totals().used, used);
         if (step % 500 == 0)
             pool_trim(random_below(&random, 3 * MIB));

@@ -9,9 +9,11 @@
 
 #include <cmocka.h>
 
+#include "base/lock.h"
 #include "heap/internal.h"
 #include "large/large.h"
 #include "os/os.h"
+#include "pool/pool.h"
 #include "support/heap_view.h"
 #include "support/support.h"
 #include "support/unit.h"
@@ -236,6 +238,31 @@ static void aligned_blocks_of_whole_pages_waste_nothing(void **state)
     }
 }
 
+static void an_aligned_block_of_the_pool_comes_from_the_bin_when_the_first_one_there_is_aligned(void **state)
+{
+    bool zeroed;
+
+    (void)state;
+    for (size_t n = 10000; n <= 60000; n += 10000) {
+        void *aligned = heap_alloc_aligned(mine, 4096, n, &zeroed), *one = take(n), *two = take(n), *other;
+        void *plain = (uintptr_t)one % POOL_UNIT != 0 ? one : two; /* they have not the same colour */
+        uint32_t sections;
+
+        give(aligned);
+        sections = lock_sections(&pool_lock);
+        assert_ptr_equal(heap_alloc_aligned(mine, 512, n, &zeroed), aligned);
+        assert_int_equal(lock_sections(&pool_lock), sections);
+        give(plain);
+        other = heap_alloc_aligned(mine, 4096, n, &zeroed);
+        assert_int_equal((uintptr_t)other % 4096, 0);
+        assert_int_equal(lock_sections(&pool_lock), sections + 1);
+        heap_view_check(mine);
+        give(other);
+        give(aligned);
+        give(plain == one ? two : one);
+    }
+}
+
 static void prewarmed_blocks_need_no_call_to_the_system(void **state)
 {
     static const size_t size[] = {16, 100, 5000, 40000};
@@ -335,6 +362,7 @@ int main(void)
         TEST(every_size_gets_a_block_of_its_class),
         TEST(an_aligned_block_is_aligned_and_large_enough),
         TEST(aligned_blocks_of_whole_pages_waste_nothing),
+        TEST(an_aligned_block_of_the_pool_comes_from_the_bin_when_the_first_one_there_is_aligned),
         TEST(prewarmed_blocks_need_no_call_to_the_system),
         TEST(a_trim_gives_back_all_that_is_not_in_use),
         TEST(while_slabs_grow_free_large_blocks_go_back),

@@ -26,7 +26,7 @@ static bool is_for_aligned(unsigned c)
 
 static void sizes_rise_in_the_steps_of_the_header(void **state)
 {
-    size_t expected = 0;
+    size_t expected = 0, units = SIZE_SLAB_MAX / POOL_UNIT;
 
     (void)state;
     for (unsigned c = 1; c < CLASS_COUNT; c++) {
@@ -43,8 +43,10 @@ static void sizes_rise_in_the_steps_of_the_header(void **state)
             expected += ((size_t)1 << bits_highest(expected)) / 4;
         else if (expected < SIZE_SLAB_MAX) /* what divides a slab, in steps of a cache line */
             expected = c == 41 ? 8 * KIB - 64 : most / 64 * 64;
-        else /* no multiple of 4 KiB */
-            expected += expected < 15 * KIB && expected % (4 * KIB) != 3 * KIB ? KIB : 2 * KIB;
+        else { /* units, with room for the colours */
+            units += units < 15 && units % 4 != 3 ? 1 : 2;
+            expected = units * POOL_UNIT - POOL_COLOUR_ROOM;
+        }
         assert_int_equal(size, expected);
         assert_int_equal(expected % BLOCK_ALIGN, 0);
     }
@@ -74,7 +76,10 @@ static void a_pool_class_has_whole_units_and_no_slab(void **state)
     for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++) {
         const struct size_class *class = &size_class_table[c];
 
-        assert_int_equal(class->size % KIB, 0);
+        size_t room = size_class_footprint(c) - class->size;
+
+        assert_int_equal(size_class_footprint(c), pool_units(c) * POOL_UNIT);
+        assert_int_equal(room, is_for_aligned(c) ? 0 : POOL_COLOUR_ROOM);
         assert_int_equal(class->capacity | class->batch | class->rejoin, 0);
     }
 }
@@ -94,11 +99,11 @@ static void every_size_maps_to_the_least_class_that_is_large_enough(void **state
     }
 }
 
-/* The blocks of a class follow each other: each begins elsewhere in a page than the ones before it. */
+/* In slabs the blocks of a class follow each other: each begins elsewhere in a page than the ones before it. */
 static void few_blocks_begin_at_the_same_place_of_a_page(void **state)
 {
     (void)state;
-    for (unsigned c = 1; c < CLASS_COUNT; c++) {
+    for (unsigned c = 1; c < SLAB_CLASSES; c++) {
         unsigned places = 0;
 
         if (is_for_aligned(c) || size_class_size(c) == 8 * KIB)
@@ -128,10 +133,10 @@ static void blocks_of_the_pool_tell_their_class(void **state)
     for (unsigned units = 0; units <= POOL_UNITS_MAX; units++) {
         unsigned c = pool_class_of_units[units];
 
-        assert_true(c == 0 || (c >= SLAB_CLASSES && size_class_size(c) == units * POOL_UNIT));
+        assert_true(c == 0 || (c >= SLAB_CLASSES && size_class_footprint(c) == units * POOL_UNIT));
     }
     for (unsigned c = SLAB_CLASSES; c < CLASS_COUNT; c++)
-        assert_int_equal(pool_class_of_units[size_class_size(c) / POOL_UNIT], c);
+        assert_int_equal(pool_class_of_units[pool_units(c)], c);
 }
 
 static void less_than_a_fifth_of_a_block_and_a_sixth_of_a_large_one_is_slack(void **state)

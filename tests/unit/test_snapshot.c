@@ -118,12 +118,12 @@ static void the_sums_are_those_that_the_process_has(void **state)
     assert_int_equal(sum.superslabs, stats.superslabs);
     assert_int_equal(sum.slab.mapped, stats.superslab_mapped);
     assert_int_equal(sum.pool.mapped, stats.pool_mapped);
-    assert_int_equal(sum.pool.live + sum.arena, stats.pool_used);
+    assert_int_equal(sum.pool.live + sum.pool.slack + sum.arena, stats.pool_used);
     assert_int_equal(sum.large.mapped, stats.large_mapped);
     assert_int_equal(sum.large.live, stats.large_live);
     assert_int_equal(sum.large.free, stats.large_dirty);
     assert_int_equal(sum.huge, 1);
-    assert_int_equal(sum.all.live + sum.binned + sum.returning + sum.arena, stats.live);
+    assert_int_equal(sum.all.live + sum.pool.slack + sum.binned + sum.returning + sum.arena, stats.live);
     assert_int_equal(sum.binned + sum.arena, stats.binned);
     assert_int_equal(sum.calls, stats.memory_calls);
     assert_int_equal(sum.heaps_alive, stats.heaps_alive);

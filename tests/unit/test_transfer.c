@@ -12,7 +12,7 @@
 /* The cache looks at no block: any address with the alignment of one will do. */
 static struct block *block(size_t n)
 {
-    return (struct block *)((n + 1) * POOL_UNIT);
+    return (struct block *)((n + 1) * CACHE_LINE);
 }
 
 static void nothing_waits_at_first(void **state)
@@ -32,13 +32,13 @@ static void a_chain_comes_back_with_its_length_the_last_first_and_to_its_class_a
     (void)state;
     assert_true(transfer_put(SLAB_CLASSES, block(0), 1));
     assert_true(transfer_put(SLAB_CLASSES, block(1), 14));
-    assert_true(transfer_put(CLASS_LAST, block(2), POOL_UNIT - 1));
-    assert_int_equal(transfer.bytes, 15 * 9 * KIB + 1023 * 65 * KIB);
+    assert_true(transfer_put(CLASS_LAST, block(2), CACHE_LINE - 1));
+    assert_int_equal(transfer.bytes, 15 * 9 * KIB + 63 * 65 * KIB);
     assert_null(transfer_take(SLAB_CLASSES + 1, &count));
     assert_ptr_equal(transfer_take(SLAB_CLASSES, &count), block(1));
     assert_int_equal(count, 14);
     assert_ptr_equal(transfer_take(CLASS_LAST, &count), block(2));
-    assert_int_equal(count, 1023);
+    assert_int_equal(count, 63);
     assert_ptr_equal(transfer_take(SLAB_CLASSES, &count), block(0));
     assert_int_equal(count, 1);
     assert_int_equal(transfer.bytes, 0);
