@@ -41,7 +41,7 @@ int hakmem_owns(const void *p);
  * a value that was true at some moment of the call.
  */
 struct hakmem_stats {
-    size_t live;               /* handed out and not freed, in bytes of blocks; includes what bins hold */
+    size_t live;               /* handed out and not freed, as block sizes, of the pool whole KiB; includes what bins hold */
     size_t binned;             /* of `live`: in this thread's bins */
     size_t mapped;             /* all that is mapped, metadata included */
     size_t metadata;           /* hakmem's own structures */

@@ -104,7 +104,7 @@ struct hakmem_page {
 #define HAKMEM_RUN_FREE 0x8000u   /* first and last of a free run, and its links */
 #define HAKMEM_RUN_CLEAN 0x4000u  /* a free run: its pages are not resident */
 #define HAKMEM_RUN_UNITS 0x3fffu
-#define HAKMEM_BLOCK_UNITS 0x7fu  /* first of a block; above them: 1, and the lines of 64 bytes between */
+#define HAKMEM_BLOCK_UNITS 0x7fu  /* first of a block; above them: which 64 bytes of the unit it begins with, from 1 */
 /* Below the address of the first block of a chain: the number of its blocks. */
 #define HAKMEM_CHAIN_BLOCKS 0x3fu
 

@@ -44,7 +44,8 @@ _Static_assert((unsigned)HAKMEM_HEAP_ALIVE == HEAP_ALIVE && (unsigned)HAKMEM_HEA
                (unsigned)HAKMEM_HEAP_BUSY == HEAP_BUSY && (unsigned)HAKMEM_HEAP_FROZEN == HEAP_FROZEN &&
                (unsigned)HAKMEM_HEAP_SHARED == HEAP_SHARED, "states are part of the layout");
 _Static_assert(HAKMEM_RUN_FREE == POOL_RUN_FREE && HAKMEM_RUN_CLEAN == POOL_RUN_CLEAN &&
-               HAKMEM_RUN_UNITS == POOL_RUN_UNITS, "the pool's map is part of the layout");
+               HAKMEM_RUN_UNITS == POOL_RUN_UNITS && HAKMEM_BLOCK_UNITS == POOL_BLOCK_UNITS &&
+               HAKMEM_CHAIN_BLOCKS == CACHE_LINE - 1, "the pool's map is part of the layout");
 _Static_assert(sizeof(size_t) == sizeof(uint64_t), "a field of 64 bits is read as such");
 _Static_assert(offsetof(struct registry_leaves, entry) == sizeof(uint32_t), "the entries follow the count");
 _Static_assert(offsetof(struct heap, remote.bytes) > 0 && REMOTE_POINTER_BITS == 48, "a word of the queue");

@@ -10,6 +10,7 @@
 #define FETCH_BYTES (32 * KIB)
 /* What it gives back of one class goes in chains of at most this much. */
 #define CHAIN_BYTES (2 * SIZE_POOL_MAX)
+_Static_assert(CHAIN_BYTES / (SIZE_SLAB_MAX + POOL_UNIT) < CACHE_LINE, "a chain's blocks are counted below a line");
 /* So many of them in one section of the lock. */
 #define CHAINS 16
 

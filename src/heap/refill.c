@@ -425,12 +425,8 @@ void *heap_alloc(struct heap *h, size_t n)
 
 static void *heap_alloc_pool_aligned(struct heap *h, unsigned c, size_t align)
 {
-    struct block *b = h->bin[c];
-    if (b != NULL && (uintptr_t)b % align == 0) {
-        h->bin[c] = b->next;
-        h->arena_bytes -= size_class_footprint(c);
-        return b;
-    }
+    if (h->bin[c] != NULL && (uintptr_t)h->bin[c] % align == 0)
+        return heap_alloc_class(h, c);
     void *p = pool_take_aligned(c, align);
     if (unlikely(p == NULL)) {
         heap_reclaim(h);

@@ -37,6 +37,7 @@
 #define TAKE_CHAINS 8
 #define TAKE_BYTES (2 * SIZE_POOL_MAX)
 
+_Static_assert(POOL_UNITS_MAX <= POOL_BLOCK_UNITS, "a block's units fit into an entry of the map");
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNITS, "a run's length fits into an entry of the map");
 _Static_assert(POOL_CHUNK_UNITS <= RUN_UNIT + 1, "a unit fits into the name of a run");
 _Static_assert(CHUNKS_MAX <= 1 << (2 * LINK_BITS - RUN_UNIT_BITS), "the name of a run fits into a link");
@@ -323,8 +324,7 @@ static bool pool_unmap_locked(struct pool_chunk *chunk)
 
 static _Noreturn COLD void pool_misuse(const struct slab *s, const void *p, const char *function)
 {
-    const struct pool_chunk *chunk = (const struct pool_chunk *)(const void *)s;
-    uint16_t entry = load_relaxed(&chunk->map[((uintptr_t)p - s->base) >> POOL_UNIT_SHIFT]);
+    uint16_t entry = pool_entry_at(s, p);
     bool is_free = (entry & RUN_FREE) != 0 || entry == 0;
     if ((uintptr_t)p % CACHE_LINE != 0 || !is_free)
         fail_misuse(function, p, "interior pointer, not the start of a block", 0);

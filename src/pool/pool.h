@@ -90,12 +90,18 @@ static inline unsigned pool_units_of_entry(uint16_t entry, const void *p)
     return likely((uintptr_t)p % CACHE_LINE == 0) ? entry ^ pool_entry(0, (uintptr_t)p % POOL_UNIT) : POOL_NO_BLOCK;
 }
 
-/* The same for p, an address of the chunk with descriptor `s`. */
-static inline unsigned pool_units_at(const struct slab *s, const void *p)
+/* The entry for p, an address of the chunk with descriptor `s`. */
+static inline uint16_t pool_entry_at(const struct slab *s, const void *p)
 {
     const struct pool_chunk *chunk = (const struct pool_chunk *)(const void *)s; /* head comes first */
     uintptr_t unit = ((uintptr_t)p - chunk->head.base) >> POOL_UNIT_SHIFT & (POOL_CHUNK_UNITS - 1);
-    return pool_units_of_entry(load_relaxed(&chunk->map[unit]), p);
+    return load_relaxed(&chunk->map[unit]);
+}
+
+/* Units of the block that starts at p, an address of the chunk with descriptor `s`; else as above. */
+static inline unsigned pool_units_at(const struct slab *s, const void *p)
+{
+    return pool_units_of_entry(pool_entry_at(s, p), p);
 }
 
 /* The same for p, for which the window has `s`, the descriptor of a granule of the pool. */
